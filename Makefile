@@ -1,0 +1,27 @@
+SHELL := /bin/bash
+VENV ?= .venv
+PY := $(VENV)/bin/python
+IMAGES ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup:  ## build the environment in .venv (quick when nothing changed)
+	@VENV=$(VENV) bash scripts/setup.sh
+
+run: setup  ## tag a small catalog and show the result; IMAGES=DIR takes your own pictures
+	@$(PY) jobs/demo.py $(if $(IMAGES),--images "$(IMAGES)")
+
+lint: setup  ## style and types
+	@$(PY) -m ruff check .
+	@$(PY) -m mypy
+
+test: lint  ## lint, then every test
+	@$(PY) -m pytest
+
+clean:  ## remove what runs and tools left behind; keeps .venv
+	@rm -rf build dist runs spark-warehouse metastore_db derby.log .ruff_cache .mypy_cache .pytest_cache .hypothesis
+	@find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

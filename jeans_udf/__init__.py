@@ -1,0 +1,5 @@
+"""Jeans catalog tagging on Spark."""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"

@@ -1,0 +1,105 @@
+"""Decoding ahead of the device: threads, and a bound in bytes on what waits."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from jeans_udf.config import ImageLimits
+from jeans_udf.errors import Rejected
+from jeans_udf.images import decode_image, sha256_hex
+from jeans_udf.models.detector import Canvas
+from jeans_udf.paths import read_image_file
+
+
+@dataclass(frozen=True)
+class SourceImage:
+    """One row of product_images: its bytes, or a path to them."""
+
+    image_id: str
+    product_id: str | None
+    data: bytes | None
+    path: str | None
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """An image on its way: ``pixels (H, W, 3) uint8`` RGB and its canvas, or why there are none."""
+
+    source: SourceImage
+    sha256: str | None
+    pixels: np.ndarray | None
+    canvas: Canvas | None
+    rejected: Rejected | None
+    seconds: float
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Memory that it holds while it waits."""
+        return 0 if self.pixels is None else self.pixels.nbytes
+
+
+class DecodeAhead:
+    """Iterates over decoded images in the source's order while threads decode the next ones.
+
+    At most ``ahead_bytes`` wait, and beyond them one image for each thread.
+    """
+
+    def __init__(
+        self,
+        prepare: Callable[[np.ndarray], Canvas],
+        limits: ImageLimits,
+        *,
+        threads: int,
+        ahead_bytes: int,
+    ) -> None:
+        self.prepare, self.limits = prepare, limits
+        self.threads, self.ahead_bytes = threads, ahead_bytes
+
+    def __call__(self, images: Iterable[SourceImage]) -> Iterator[Decoded]:
+        source = iter(images)
+        queue: deque[Future[Decoded]] = deque()
+        with ThreadPoolExecutor(self.threads, thread_name_prefix="decode") as pool:
+            try:
+                while True:
+                    while len(queue) < self.threads or self._room(queue):
+                        image = next(source, None)
+                        if image is None:
+                            break
+                        queue.append(pool.submit(self._decode, image))
+                    if not queue:
+                        return
+                    yield queue.popleft().result()
+            finally:
+                # A consumer that stops early must not wait for what nobody will read.
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    def _room(self, queue: deque[Future[Decoded]]) -> bool:
+        done = [future for future in queue if future.done()]
+        return (
+            len(queue) - len(done) < self.threads
+            and sum(future.result().waiting_bytes for future in done) < self.ahead_bytes
+        )
+
+    def _decode(self, source: SourceImage) -> Decoded:
+        start = time.perf_counter()
+        sha256, pixels, canvas, rejected = None, None, None, None
+        try:
+            data = source.data
+            if data is None and source.path is not None:
+                data = read_image_file(source.path, self.limits)
+            if data is not None:
+                sha256 = sha256_hex(data)
+            pixels = decode_image(data, self.limits)
+            canvas = self.prepare(pixels)
+        except Rejected as error:
+            rejected = error
+        except Exception as error:  # an unforeseen fault of a decoder is still a row
+            rejected = Rejected("decode_error", f"{type(error).__name__} while decoding")
+        return Decoded(source, sha256, pixels if rejected is None else None, canvas, rejected,
+                       time.perf_counter() - start)

@@ -1,0 +1,182 @@
+"""A model bundle: a directory with a manifest, safetensors weights and Detectron2's YAML.
+
+``manifest.json`` names every other file with its sha256; nothing else may lie in the directory.
+So what is loaded is what was measured, and nothing that could run code is ever opened.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from pydantic import ValidationError
+
+from jeans_udf.config import Section
+from jeans_udf.errors import BundleError, ConfigError
+from jeans_udf.vocabulary import Vocabulary, parse_vocabulary
+
+MANIFEST = "manifest.json"
+SHIPPED = Path(__file__).parent / "bundles"
+SUFFIXES = (".json", ".yaml", ".safetensors", ".md", ".png")
+"""What a bundle may hold; a pickle (.pth, .pkl, ...) is refused whatever the manifest says."""
+MAX_MANIFEST_BYTES = 1_000_000
+
+
+class DetectorSpec(Section):
+    """How the detector is run."""
+
+    config: str
+    """Detectron2 YAML within the bundle."""
+    weights: str
+    """Safetensors file within the bundle."""
+    score_threshold: float
+    """Least score of a garment, fitted on validation photos."""
+
+
+class ClassifierSpec(Section):
+    """How the classifier is run."""
+
+    backbone: str
+    """Name of a timm network."""
+    weights: str
+    """Safetensors file within the bundle."""
+    size: int
+    """Side of the square that a masked crop is fitted into, pixels."""
+    mean: tuple[float, float, float]
+    """Subtracted from RGB values of 0 to 1."""
+    std: tuple[float, float, float]
+    """Divides what is left."""
+    thresholds: dict[str, float]
+    """Least score of each label of multi-label groups, and of each exclusive group to answer."""
+
+
+class Manifest(Section):
+    """The content of ``manifest.json``."""
+
+    name: str
+    version: str
+    """Of the bundle, for people; the digest tells bundles apart."""
+    created: str
+    vocabulary: dict[str, Any]
+    detector: DetectorSpec
+    classifier: ClassifierSpec
+    training_data: list[dict[str, Any]]
+    """Name, licence, source and numbers of each data set."""
+    metrics: dict[str, Any]
+    """On validation photos; more of them in metrics.json."""
+    files: dict[str, str]
+    """Hex sha256 of every file but the manifest, by its path."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A checked bundle."""
+
+    directory: Path
+    manifest: Manifest
+    manifest_sha256: str
+    vocabulary: Vocabulary
+
+    @property
+    def model_version(self) -> str:
+        """What the tables' ``model_version`` says."""
+        return f"{self.manifest.name}-{self.manifest_sha256[:12]}"
+
+    def path(self, name: str) -> Path:
+        return self.directory / name
+
+
+def find_bundle(name_or_directory: str) -> Path:
+    """The directory of a bundle, given itself or the name of one that comes with the package."""
+    if "/" in name_or_directory or "\\" in name_or_directory:
+        return Path(name_or_directory)
+    shipped = sorted(p.name for p in SHIPPED.iterdir() if p.is_dir()) if SHIPPED.is_dir() else []
+    if name_or_directory in shipped:
+        return SHIPPED / name_or_directory
+    raise BundleError(
+        f"bundle {name_or_directory!r}: no such bundle comes with the package (known: "
+        f"{', '.join(shipped) or 'none'}); a bundle's directory is given with a slash, ./{name_or_directory}"
+    )
+
+
+def open_bundle(name_or_directory: str | Path) -> Bundle:
+    """Find a bundle and check every digest; raises `BundleError` before anything is loaded."""
+    directory = find_bundle(str(name_or_directory))
+    manifest_file = directory / MANIFEST
+    try:
+        if manifest_file.stat().st_size > MAX_MANIFEST_BYTES:
+            raise BundleError(f"bundle {directory}: {MANIFEST} is over {MAX_MANIFEST_BYTES} bytes")
+        raw = manifest_file.read_bytes()
+    except OSError as error:
+        raise BundleError(f"bundle {directory}: {MANIFEST}: {error.strerror}") from None
+    manifest = _parse(raw, directory)
+    try:
+        vocabulary = parse_vocabulary(manifest.vocabulary, where=f"{directory}/{MANIFEST}")
+    except ConfigError as error:
+        raise BundleError(str(error)) from None
+    _check_files(directory, manifest)
+    return Bundle(directory, manifest, hashlib.sha256(raw).hexdigest(), vocabulary)
+
+
+def file_sha256(path: Path) -> str:
+    """Hex sha256 of a file, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_manifest(directory: Path, values: dict[str, Any]) -> Bundle:
+    """Write ``manifest.json`` for the files that lie in ``directory``, and open the bundle."""
+    names = sorted(
+        p.relative_to(directory).as_posix() for p in directory.rglob("*") if p.is_file()
+    )
+    files = {name: file_sha256(directory / name) for name in names if name != MANIFEST}
+    manifest = Manifest.model_validate(values | {"files": files})
+    (directory / MANIFEST).write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    return open_bundle(f"{directory}/")
+
+
+def _parse(raw: bytes, directory: Path) -> Manifest:
+    place = f"bundle {directory}: {MANIFEST}"
+    try:
+        values = json.loads(raw)
+    except (ValueError, RecursionError):
+        raise BundleError(f"{place}: not JSON") from None
+    try:
+        manifest = Manifest.model_validate(values)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
+            for problem in error.errors()[:5]
+        )
+        raise BundleError(f"{place}: {problems}") from None
+    for name in (manifest.detector.config, manifest.detector.weights, manifest.classifier.weights):
+        if name not in manifest.files:
+            raise BundleError(f"{place}: names {name!r}, but files has no digest for it")
+    return manifest
+
+
+def _check_files(directory: Path, manifest: Manifest) -> None:
+    root = directory.resolve()
+    for name, wanted in manifest.files.items():
+        place = f"bundle {directory}: {name}"
+        pure = PurePosixPath(name)
+        path = directory / pure
+        if pure.is_absolute() or ".." in pure.parts or not path.resolve().is_relative_to(root):
+            raise BundleError(f"{place}: climbs out of the bundle's directory")
+        if pure.suffix not in SUFFIXES:
+            raise BundleError(f"{place}: wanted one of {', '.join(SUFFIXES)}; no other is loaded")
+        if not path.is_file():
+            raise BundleError(f"{place}: is missing; copy the bundle again")
+        got = file_sha256(path)
+        if got != wanted:
+            raise BundleError(
+                f"{place}: sha256 is {got[:12]}…, the manifest wants {wanted[:12]}…; "
+                "the file was changed: copy the bundle again"
+            )
+    present = {p.relative_to(directory).as_posix() for p in directory.rglob("*") if p.is_file()}
+    extra = sorted(present - set(manifest.files) - {MANIFEST})
+    if extra:
+        raise BundleError(f"bundle {directory}: {extra[:3]} are not in the manifest; remove them")

@@ -1,0 +1,182 @@
+"""The tagging job's configuration: defaults < file < ``--set key=value``.
+
+Sections are frozen; an unknown key is an error that names the nearest known one. A class of the
+library never receives the whole configuration, only the section or the values it needs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from jeans_udf.errors import ConfigError, near_miss
+
+
+class Section(BaseModel):
+    """A frozen group of settings that refuses unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+S = TypeVar("S", bound=Section)
+
+
+class ImageLimits(Section):
+    """What is accepted as an image before anything is decoded."""
+
+    max_bytes: int = Field(50_000_000, gt=0)
+    """Largest file, in bytes; above it the image is rejected as `too_many_bytes`."""
+    max_pixels: int = Field(60_000_000, gt=0)
+    """Largest declared width x height, in pixels; above it: `too_many_pixels`, never decoded."""
+    min_side: int = Field(16, gt=0)
+    """Shortest accepted side, in pixels; below it: `too_small`."""
+    formats: tuple[str, ...] = ("JPEG", "PNG", "WEBP")
+    """Pillow's names of the formats that are opened; any other is `unsupported_format`."""
+    roots: tuple[str, ...] = ()
+    """Folders that a `path` in the source may point into, links resolved; empty: no path is read."""
+
+
+class Batches(Section):
+    """How much of the source one commit covers; memory and lost work after a crash follow it."""
+
+    max_files: int = Field(64, gt=0)
+    """Most files of the source table in one batch (Delta's `maxFilesPerTrigger`)."""
+    max_bytes: str = Field("1g", pattern=r"^\d+[bkmg]$")
+    """About the most bytes of source files in one batch (Delta's `maxBytesPerTrigger`)."""
+    images_per_task: int = Field(256, gt=0)
+    """Images in one Spark task: progress and retries have this grain."""
+
+
+class Device(Section):
+    """Where the models run."""
+
+    kind: Literal["auto", "cpu", "cuda"] = "auto"
+    """`auto` takes the GPU that Spark gave the task, else a visible one, else the CPU."""
+    batch_pixels: int = Field(800_000, gt=0)
+    """Most pixels of the detector's canvases in one device batch (8 images at 320 x 320)."""
+    crops_per_batch: int = Field(16, gt=0)
+    """Most garment crops in one classifier batch."""
+    threads: int = Field(0, ge=0)
+    """Torch's CPU threads a task; 0: the machine's cores divided by the tasks on it."""
+
+
+class Decoding(Section):
+    """Decoding runs on threads ahead of the device."""
+
+    threads: int = Field(2, gt=0)
+    """Decoding threads a task."""
+    ahead_bytes: int = Field(256_000_000, gt=0)
+    """Most bytes of encoded and decoded images waiting in a task."""
+
+
+class Detection(Section):
+    """Overrides of what the bundle's manifest says."""
+
+    score_threshold: float | None = Field(None, ge=0, le=1)
+    """Least score of a garment; null: the bundle's own, fitted on validation photos."""
+    max_garments: int = Field(10, gt=0)
+    """Most garments kept of one image, best score first."""
+
+
+class TaggingConfig(Section):
+    """Everything `jobs/tag_catalog.py` can be told; see conf/tagging.yaml."""
+
+    bundle: str = "default"
+    """A bundle's directory, or the name of one that comes with the package."""
+    max_rejected_fraction: float = Field(0.2, ge=0, le=1)
+    """Error budget: above this share of rejected images the run ends with exit code 3."""
+    images: ImageLimits = ImageLimits()
+    batch: Batches = Batches()
+    device: Device = Device()
+    decoding: Decoding = Decoding()
+    detection: Detection = Detection()
+
+    def digest(self) -> str:
+        """Hex sha256 of the resolved configuration."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+
+def load_config(file: str | Path | None = None, overrides: Sequence[str] = ()) -> TaggingConfig:
+    """Read ``file`` (YAML), apply ``overrides`` (``a.b=value``), check everything.
+
+    Raises `ConfigError` for a missing file, bad YAML, an unknown key or a value out of range.
+    """
+    values = _read_yaml(Path(file)) if file is not None else {}
+    for text in overrides:
+        _apply(values, text)
+    where = str(file) if file is not None else "defaults"
+    if overrides:
+        where += " with --set " + " --set ".join(overrides)
+    return parse_section(TaggingConfig, values, where)
+
+
+def parse_section(section: type[S], values: Mapping[str, Any], where: str) -> S:
+    """Validate ``values`` as ``section``; errors name the key, what was got and what is known."""
+    try:
+        return section.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(_explain(section, error, where)) from None
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"config {path}: cannot be read ({error.strerror}); give an existing YAML file"
+        ) from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"config {path}: not UTF-8 text; wanted a YAML file") from None
+    try:
+        values = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ConfigError(f"config {path}: not valid YAML: {error}") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigError(f"config {path}: got a {type(values).__name__}, wanted key: value pairs")
+    return values
+
+
+def _apply(values: dict[str, Any], text: str) -> None:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"--set {text!r}: wanted key=value, for example batch.max_files=16")
+    *sections, last = key.split(".")
+    for name in sections:
+        values = values.setdefault(name, {})
+        if not isinstance(values, dict):
+            raise ConfigError(f"--set {text!r}: {name!r} is a value, not a section")
+    try:
+        values[last] = yaml.safe_load(value)
+    except yaml.YAMLError:
+        values[last] = value
+
+
+def _explain(section: type[Section], error: ValidationError, where: str) -> str:
+    lines = []
+    for problem in error.errors():
+        path = [str(part) for part in problem["loc"]]
+        key = ".".join(path)
+        if problem["type"] == "extra_forbidden":
+            lines.append(f"unknown key {key!r}; {near_miss(path[-1], _keys(section, path[:-1]))}")
+        else:
+            got = json.dumps(problem["input"], default=str)[:80]
+            lines.append(f"{key}: got {got}, wanted: {problem['msg']}")
+    return f"config {where}: " + "; ".join(lines)
+
+
+def _keys(section: type[Section], path: Sequence[str]) -> list[str]:
+    fields = section.model_fields
+    for name in path:
+        annotation = fields[name].annotation if name in fields else None
+        if not (isinstance(annotation, type) and issubclass(annotation, Section)):
+            return []
+        fields = annotation.model_fields
+    return list(fields)

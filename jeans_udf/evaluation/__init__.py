@@ -1,0 +1,1 @@
+"""Metrics of detectors and classifiers; no Spark."""

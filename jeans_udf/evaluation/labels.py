@@ -1,0 +1,101 @@
+"""Precision, recall, F1 and support of labels; thresholds that maximise F1."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from jeans_udf.models.classifier import decide
+from jeans_udf.vocabulary import Vocabulary
+
+
+def label_figures(truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+    """Of one label: ``truth`` and ``predicted`` (N,) bool."""
+    hits = int((truth & predicted).sum())
+    precision = hits / max(1, int(predicted.sum()))
+    recall = hits / max(1, int(truth.sum()))
+    f1 = 2 * hits / max(1, int(truth.sum()) + int(predicted.sum()))
+    return {"precision": precision, "recall": recall, "f1": f1, "support": int(truth.sum())}
+
+
+def attribute_figures(
+    truth: np.ndarray, predicted: np.ndarray, vocabulary: Vocabulary
+) -> dict[str, Any]:
+    """Figures by label, and micro and macro F1; both arrays (N, L) bool.
+
+    An exclusive group without a true label is unknown (hidden, or does not apply) and not judged.
+    Macro F1 is the mean over labels with support.
+    """
+    predicted = predicted & judged(truth, vocabulary)
+    labels = {
+        label: label_figures(truth[:, i], predicted[:, i])
+        for i, label in enumerate(vocabulary.labels)
+    }
+    whole = label_figures(truth.ravel(), predicted.ravel())
+    supported = [figures["f1"] for figures in labels.values() if figures["support"]]
+    return {
+        "labels": labels,
+        "micro_precision": whole["precision"],
+        "micro_recall": whole["recall"],
+        "micro_f1": whole["f1"],
+        "macro_f1": float(np.mean(supported)) if supported else float("nan"),
+    }
+
+
+def judged(truth: np.ndarray, vocabulary: Vocabulary) -> np.ndarray:
+    """(N, L) bool: where the truth is known."""
+    known = np.ones_like(truth, dtype=bool)
+    for name, span in vocabulary.spans().items():
+        if vocabulary.group(name).exclusive:
+            known[:, span] = truth[:, span].any(axis=1, keepdims=True)
+    return known
+
+
+def decisions(
+    scores: np.ndarray,
+    categories: Sequence[str],
+    vocabulary: Vocabulary,
+    thresholds: dict[str, float],
+) -> np.ndarray:
+    """Labels (N, L) bool that `decide` gives for scores (N, L)."""
+    names = vocabulary.labels
+    chosen = np.zeros(scores.shape, dtype=bool)
+    for row, (values, category) in enumerate(zip(scores, categories, strict=True)):
+        given = set(decide(values, category, vocabulary, thresholds).labels)
+        chosen[row] = [name in given for name in names]
+    return chosen
+
+
+def fit_thresholds(
+    scores: np.ndarray, truth: np.ndarray, vocabulary: Vocabulary
+) -> dict[str, float]:
+    """For each multi-label label the threshold of best F1, for each exclusive group of best F1.
+
+    A label with little support gets a threshold between the best one and 0.5, in proportion: the
+    best one of five garments is chance.
+    """
+    thresholds: dict[str, float] = {}
+    grid = np.round(np.arange(0.1, 0.91, 0.05), 2)
+    for name, span in vocabulary.spans().items():
+        group = vocabulary.group(name)
+        if group.exclusive:
+            known = truth[:, span].any(axis=1)
+            best = scores[known, span].argmax(1) if known.any() else np.zeros(0, dtype=int)
+            values, wanted = scores[known, span].max(1, initial=0), truth[known, span].argmax(1)
+            right = best == wanted
+            figures = [
+                2 * (right & (values >= t)).sum() / max(1, known.sum() + (values >= t).sum())
+                for t in grid
+            ]
+            thresholds[name] = float(grid[int(np.argmax(figures))])
+            continue
+        for offset, label in enumerate(group.labels):
+            column = span.start + offset
+            positives = int(truth[:, column].sum())
+            f1 = [label_figures(truth[:, column], scores[:, column] >= t)["f1"] for t in grid]
+            trust = min(1.0, positives / 20)
+            best_value = float(grid[int(np.argmax(f1))])
+            thresholds[label] = round(trust * best_value + (1 - trust) * 0.5, 3)
+    return thresholds

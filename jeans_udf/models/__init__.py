@@ -1,0 +1,1 @@
+"""The models: numpy and torch in, numpy out; no Spark."""

@@ -1,0 +1,125 @@
+"""Rows of `schemas.staged_schema`: what the pass over the pixels says of one image."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from jeans_udf.ahead import Decoded
+from jeans_udf.errors import Rejected
+from jeans_udf.images import encode_png_rgba
+from jeans_udf.models.classifier import Attributes
+from jeans_udf.vocabulary import Vocabulary
+
+Row = dict[str, Any]
+
+
+@dataclass
+class Found:
+    """A garment on its way: ``crop (h, w, 4) uint8`` RGBA, ``square`` the classifier's input."""
+
+    number: int
+    category: str
+    score: float
+    box: np.ndarray
+    mask: dict[str, Any] | None
+    mask_area: int | None
+    crop: np.ndarray
+    square: np.ndarray
+    attributes: Attributes | None = None
+
+
+def garment_id(image_id: str, sha256: str, model_version: str, number: int) -> str:
+    """Stable: the same image, bytes and bundle give the same id; 32 hex digits."""
+    text = "\0".join((image_id, sha256, model_version, str(number)))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def rejected_row(image: Decoded, error: Rejected | None = None) -> Row:
+    """The row of an image that cannot be tagged."""
+    error = error or image.rejected
+    assert error is not None
+    size = image.canvas.original if image.canvas is not None else (None, None)
+    status = {"status": "rejected", "reason": error.reason, "detail": error.detail}
+    return _row(image, status, size, [], {})
+
+
+def tagged_row(
+    image: Decoded,
+    garments: Sequence[Found],
+    model_version: str,
+    vocabulary: Vocabulary,
+    seconds: Mapping[str, float],
+) -> Row:
+    """The row of an image that was looked at; encodes its crops as PNG."""
+    assert image.sha256 is not None and image.canvas is not None
+    start = time.perf_counter()
+    rows = [
+        _garment(garment, garment_id(image.source.image_id, image.sha256, model_version,
+                                     garment.number), vocabulary)
+        for garment in garments
+    ]
+    status = {"status": "tagged" if rows else "no_garment", "reason": None, "detail": None}
+    encode = time.perf_counter() - start
+    return _row(image, status, image.canvas.original, rows, {**seconds, "encode": encode})
+
+
+def _row(
+    image: Decoded,
+    status: Row,
+    size: tuple[int | None, int | None],
+    found: list[Row],
+    seconds: Mapping[str, float],
+) -> Row:
+    return {
+        "image_id": image.source.image_id,
+        "product_id": image.source.product_id,
+        **status,
+        "width": size[1],
+        "height": size[0],
+        "garments": len(found),
+        "image_sha256": image.sha256,
+        "tagged_at": datetime.now(UTC),
+        "seconds": {
+            "decode": image.seconds,
+            **{stage: seconds.get(stage, 0.0) for stage in ("detect", "classify", "encode")},
+        },
+        "found": found,
+    }
+
+
+def _garment(garment: Found, key: str, vocabulary: Vocabulary) -> Row:
+    attributes = garment.attributes
+    assert attributes is not None
+    row: Row = {
+        "garment_id": key,
+        "garment_no": garment.number,
+        "category": garment.category,
+        "score": garment.score,
+        "box": dict(zip(("x_min", "y_min", "x_max", "y_max"), garment.box.tolist(), strict=True)),
+        "mask": _mask(garment.mask),
+        "mask_area": garment.mask_area,
+    }
+    for group in vocabulary.groups:
+        if group.exclusive:
+            row[group.name] = attributes.exclusive[group.name]
+            row[f"{group.name}_score"] = attributes.group_score(group)
+        else:
+            row[group.name] = attributes.multiple[group.name]
+    row["attributes"] = attributes.labels
+    row["attribute_scores"] = attributes.scores
+    row["crop"] = encode_png_rgba(garment.crop)
+    row["crop_height"], row["crop_width"] = garment.crop.shape[:2]
+    return row
+
+
+def _mask(rle: dict[str, Any] | None) -> Row | None:
+    if rle is None:
+        return None
+    return {"height": rle["size"][0], "width": rle["size"][1], "counts": rle["counts"]}

@@ -1,0 +1,175 @@
+"""The pass over the pixels: decode, detect, crop, classify, encode; images in, rows out; no Spark.
+
+Rows have the fields of `schemas.staged_schema`. Device batches are formed from equal canvases by
+pixels, whatever the batches in which images arrive. Decoding runs ahead of the device on threads,
+encoding of crops and masks behind it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import torch
+
+from jeans_udf.ahead import DecodeAhead, Decoded, SourceImage
+from jeans_udf.bundle import Bundle
+from jeans_udf.config import TaggingConfig
+from jeans_udf.errors import Rejected
+from jeans_udf.geometry import cutout, encode_rle
+from jeans_udf.models.classifier import Classifier, build_classifier
+from jeans_udf.models.detector import (
+    Detections,
+    Detector,
+    build_detector,
+    load_weights,
+    read_detector_config,
+)
+from jeans_udf.rows import Found, Row, rejected_row, tagged_row
+
+
+class Tagger:
+    """Models on a device, and the pass over images. One a Python worker."""
+
+    def __init__(self, bundle: Bundle, config: TaggingConfig, device: torch.device) -> None:
+        self.vocabulary = bundle.vocabulary
+        self.model_version = bundle.model_version
+        self.config = config
+        self.detector = load_detector(bundle, config, device)
+        self.classifier = load_classifier(bundle, device)
+
+    def tag(self, images: Iterable[SourceImage]) -> Iterator[Row]:
+        """One row an image; the order may differ from the source's."""
+        decoding = self.config.decoding
+        ahead = DecodeAhead(
+            self.detector.prepare,
+            self.config.images,
+            threads=decoding.threads,
+            ahead_bytes=decoding.ahead_bytes,
+        )
+        pending: deque[Future[Row]] = deque()
+        with ThreadPoolExecutor(1, thread_name_prefix="encode") as behind:
+            for batch in self._batches(ahead(images)):
+                pending.extend(self._run(batch, behind))
+                # Two device batches may wait for their encoding; more would only fill memory.
+                while len(pending) > 2 * max(1, len(batch)):
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+
+    def _batches(self, decoded: Iterable[Decoded]) -> Iterator[list[Decoded]]:
+        """Groups of equal canvases of at most ``device.batch_pixels``; rejected images apart."""
+        buckets: dict[tuple[int, int], list[Decoded]] = {}
+        waiting = 0
+        for image in decoded:
+            if image.canvas is None:
+                yield [image]
+                continue
+            shape = image.canvas.shape
+            bucket = buckets.setdefault(shape, [])
+            bucket.append(image)
+            waiting += image.waiting_bytes
+            full = (len(bucket) + 1) * shape[0] * shape[1] > self.config.device.batch_pixels
+            if not full and waiting > self.config.decoding.ahead_bytes:
+                shape = max(buckets, key=lambda key: len(buckets[key]))
+                full = True
+            if full:
+                ready = buckets.pop(shape)
+                waiting -= sum(item.waiting_bytes for item in ready)
+                yield ready
+        yield from buckets.values()
+
+    def _run(self, batch: list[Decoded], behind: ThreadPoolExecutor) -> list[Future[Row]]:
+        if batch[0].rejected is not None:
+            return [behind.submit(rejected_row, image) for image in batch]
+        try:
+            return self._tag_batch(batch, behind)
+        except Exception as error:
+            if len(batch) > 1:
+                # The device's memory or one image: alone, the others go through.
+                return [future for image in batch for future in self._run([image], behind)]
+            failed = Rejected("model_error", f"{type(error).__name__}: {str(error)[:200]}")
+            return [behind.submit(rejected_row, batch[0], failed)]
+
+    def _tag_batch(self, batch: list[Decoded], behind: ThreadPoolExecutor) -> list[Future[Row]]:
+        start = time.perf_counter()
+        canvases = [image.canvas for image in batch if image.canvas is not None]
+        detections = self.detector.detect(canvases)
+        detected = time.perf_counter()
+        found = [self._cut(image, d) for image, d in zip(batch, detections, strict=True)]
+        self._classify([garment for garments in found for garment in garments])
+        seconds = {
+            "detect": (detected - start) / len(batch),
+            "classify": (time.perf_counter() - detected) / len(batch),
+        }
+        return [
+            behind.submit(tagged_row, image, garments, self.model_version, self.vocabulary, seconds)
+            for image, garments in zip(batch, found, strict=True)
+        ]
+
+    def _cut(self, image: Decoded, detections: Detections) -> list[Found]:
+        assert image.pixels is not None
+        height, width = image.pixels.shape[:2]
+        masks = detections.full_masks(height, width)
+        garments = []
+        for index in range(len(detections)):
+            mask = masks[index] if masks is not None and masks[index].any() else None
+            rle = encode_rle(mask) if mask is not None else None
+            crop = cutout(image.pixels, mask, detections.boxes[index])
+            garments.append(
+                Found(
+                    number=index,
+                    category=self.vocabulary.categories[int(detections.classes[index])],
+                    score=float(detections.scores[index]),
+                    box=detections.boxes[index],
+                    mask=rle,
+                    mask_area=int(mask.sum()) if mask is not None else None,
+                    crop=crop,
+                    square=self.classifier.prepare(crop),
+                )
+            )
+        return garments
+
+    def _classify(self, garments: Sequence[Found]) -> None:
+        size = self.config.device.crops_per_batch
+        for start in range(0, len(garments), size):
+            chunk = garments[start : start + size]
+            answers = self.classifier.classify(
+                [garment.square for garment in chunk], [garment.category for garment in chunk]
+            )
+            for garment, attributes in zip(chunk, answers, strict=True):
+                garment.attributes = attributes
+
+
+def load_detector(bundle: Bundle, config: TaggingConfig, device: torch.device) -> Detector:
+    """The bundle's detector on ``device``."""
+    spec = bundle.manifest.detector
+    cfg = read_detector_config(bundle.path(spec.config))
+    model = build_detector(cfg)
+    load_weights(model, bundle.path(spec.weights))
+    threshold = config.detection.score_threshold
+    return Detector(
+        model,
+        longest_side=cfg.INPUT.MAX_SIZE_TEST,
+        score_threshold=spec.score_threshold if threshold is None else threshold,
+        max_garments=config.detection.max_garments,
+        device=device,
+    )
+
+
+def load_classifier(bundle: Bundle, device: torch.device) -> Classifier:
+    """The bundle's classifier on ``device``."""
+    spec = bundle.manifest.classifier
+    model = build_classifier(spec.backbone, len(bundle.vocabulary.labels))
+    load_weights(model, bundle.path(spec.weights))
+    return Classifier(
+        model,
+        bundle.vocabulary,
+        size=spec.size,
+        mean=spec.mean,
+        std=spec.std,
+        thresholds=spec.thresholds,
+        device=device,
+    )

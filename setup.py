@@ -1,0 +1,53 @@
+"""Packaging; settings of the tools are in pyproject.toml, exact versions in requirements.lock."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).resolve().parent
+# Read, not imported: the package's own imports are not there yet when it is being installed.
+VERSION = re.search(r'__version__ = "(.+)"', (HERE / "jeans_udf" / "__init__.py").read_text())
+assert VERSION, "jeans_udf/__init__.py states no __version__"
+
+setup(
+    name="jeans-udf",
+    version=VERSION.group(1),
+    description="Finds, segments and names jeans in a catalog's product images, on Spark",
+    python_requires=">=3.11,<3.13",
+    packages=find_packages(include=["jeans_udf", "jeans_udf.*"]),
+    package_data={
+        "jeans_udf": [
+            "py.typed",
+            "log4j2.properties",
+            "bundles/**/*",
+            "report/**/*.html",
+            "report/**/*.j2",
+            "report/**/*.css",
+            "views/*.sql",
+            "**/*.yaml",
+        ]
+    },
+    install_requires=[
+        "pyspark>=4.2,<4.3",  # Delta's jars are built for one minor version of Spark
+        "delta-spark>=4.4,<4.5",
+        "numpy>=2,<3",
+        "pandas>=2.2,<3",  # Spark 4.2's pandas functions are not tested on pandas 3
+        "pyarrow>=18",
+        "pillow>=11",
+        "torch>=2.4",
+        "torchvision>=0.19",
+        "fastai>=2.8,<3",
+        "timm>=1.0",
+        "transformers>=4.50",
+        "safetensors>=0.5",
+        "pycocotools>=2.0.8",
+        "scikit-learn>=1.5",
+        "pydantic>=2.8,<3",
+        "PyYAML>=6",
+        "Jinja2>=3.1",
+        "rich>=13",
+    ],
+)

@@ -6,7 +6,9 @@ cd "$(dirname "$0")/.."
 VENV="${VENV:-.venv}"
 STAMP="$VENV/share/jeans_udf/setup.stamp"
 MINIMUM_JAVA=17
-STEPS=5
+# Not the newest: pip 26 refuses Detectron2's source package, one of whose extras names a URL.
+PIP=23.2.1
+STEPS=6
 step=0
 
 fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
@@ -14,7 +16,8 @@ begin() { step=$((step + 1)); started=$SECONDS; printf '[%d/%d] %s\n' "$step" "$
 finish() { printf '      done, %d s\n' "$((SECONDS - started))"; }
 
 digest() {
-    cat requirements.lock setup.py scripts/setup.sh scripts/resolve_jars.py | sha256sum | cut -d' ' -f1
+    cat requirements.lock setup.py scripts/setup.sh scripts/build_detectron2.py scripts/resolve_jars.py \
+        | sha256sum | cut -d' ' -f1
 }
 
 java_command() {
@@ -43,6 +46,9 @@ if [ ! -x "$VENV/bin/python" ]; then
 fi
 found="$("$VENV/bin/python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')"
 case "$found" in 3.11|3.12) ;; *) fail "$VENV holds Python $found; wanted 3.11 or 3.12. Remove $VENV and run make setup." ;; esac
+if [ "$("$VENV/bin/python" -c 'import pip; print(pip.__version__)')" != "$PIP" ]; then
+    "$VENV/bin/python" -m pip install --disable-pip-version-check --quiet "pip==$PIP"
+fi
 finish
 
 begin "Java $MINIMUM_JAVA or newer (Spark runs on it)"
@@ -58,8 +64,16 @@ fi
 finish
 
 begin "Python packages of requirements.lock (the first time some minutes)"
-"$VENV/bin/python" -m pip install --disable-pip-version-check --no-deps -r requirements.lock \
-    | { grep -v '^Requirement already satisfied' || true; }
+# Source packages are built with the lock's own setuptools and wheel, so those come first.
+tools="$(grep -E '^(setuptools|wheel)==' requirements.lock)"
+# shellcheck disable=SC2086
+"$VENV/bin/python" -m pip install --disable-pip-version-check --quiet --no-deps $tools
+"$VENV/bin/python" -m pip install --disable-pip-version-check --no-deps --no-build-isolation \
+    -r requirements.lock | { grep -v '^Requirement already satisfied' || true; }
+finish
+
+begin "Detectron2, a pure-Python wheel of its v0.6"
+"$VENV/bin/python" scripts/build_detectron2.py || fail "Detectron2 is missing; the lines above say why."
 finish
 
 begin "this project, editable"
@@ -72,10 +86,5 @@ log="$VENV/share/jeans_udf/jars.log"
 "$VENV/bin/python" scripts/resolve_jars.py 2>"$log" || { tail -n 5 "$log" >&2; fail "the whole log is in $log."; }
 finish
 
-"$VENV/bin/python" - <<'PY'
-from importlib.util import find_spec
-if find_spec("detectron2") is None:
-    print("note: Detectron2 is not installed here; PyPI has no build of it that pip accepts.")
-PY
 digest > "$STAMP"
 printf 'ready in %d s\n' "$SECONDS"

@@ -84,10 +84,10 @@ def carpet(canvas: Canvas, rng: Rng) -> None:
     pile = grain(rng, shape) * 0.1 + smooth(rng, shape, (3, 3)) * 0.09
     pile = pile + smooth(rng, shape, (40, 40)) * 0.04
     canvas.rgb[:] = tone * (1 + pile)[..., None]
-    if rng.random() < 0.35:
-        figure = np.sin(smooth(rng, shape, (55, 55)) * 5)
+    if rng.random() < 0.3:
+        figure = np.sin(smooth(rng, shape, (40, 40)) * rng.uniform(2, 5))
         colour = np.asarray(mix(_any_tone(rng), tuple(tone.tolist()), 0.4), np.float32)
-        share = np.clip(figure * 2, 0, 1)[..., None] * 0.8
+        share = np.clip(figure * 2, 0, 1)[..., None] * rng.uniform(0.3, 0.8)
         canvas.rgb += (colour * (1 + pile)[..., None] - canvas.rgb) * share
 
 
@@ -132,7 +132,7 @@ def street(canvas: Canvas, rng: Rng) -> None:
         kerb = ground + int((height - ground) * rng.uniform(0.1, 0.6))
         small[kerb : kerb + 2] *= 1.25
         small[kerb + 2 :] *= rng.uniform(0.6, 0.95)
-    small += (smooth(rng, (height, width), (6, 6)) * 0.05)[..., None]
+    small += (smooth(rng, (height, width), (14, 14)) * 0.03)[..., None]
     blur = float(rng.uniform(0.4, 0.9))
     image = Image.fromarray((np.clip(small, 0, 1) * 255).astype(np.uint8))
     image = image.resize((int(width * blur), int(height * blur)), Image.BOX)

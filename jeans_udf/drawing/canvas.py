@@ -31,7 +31,7 @@ class Canvas:
         at: tuple[int, int] = (0, 0),
         owner: int = 0,
     ) -> None:
-        """Lay ``colour`` (one RGB or (h, w, 3)) under ``alpha`` (h, w) at the corner ``at`` x, y."""
+        """Lay ``colour`` (one RGB or (h, w, 3)) through ``alpha`` (h, w); corner ``at`` x, y."""
         window = self._window(alpha.shape, at)
         if window is None:
             return
@@ -122,7 +122,7 @@ def curve(points: Points, steps: int = 8, closed: bool = False) -> list[tuple[fl
 
 
 class Pen:
-    """Strokes on a sheet of twice the size, laid over a cutout at the end: seams, buttons, cords."""
+    """Strokes on a sheet of twice the size, laid over a cutout at the end: seams, cords."""
 
     ZOOM = 2
 

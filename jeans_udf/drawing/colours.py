@@ -59,7 +59,11 @@ def accent_colour(rng: Rng, colour: Colour) -> Colour:
         tone = float(rng.uniform(0.85, 0.97) if light else rng.uniform(0.05, 0.2))
         return (tone, tone, tone)
     value = rng.uniform(0.6, 0.95) if sum(colour) / 3 < 0.5 else rng.uniform(0.15, 0.6)
-    return colorsys.hsv_to_rgb(float(rng.random()), float(rng.uniform(0.3, 0.9)), float(value))
+    drawn = colorsys.hsv_to_rgb(float(rng.random()), float(rng.uniform(0.3, 0.9)), float(value))
+    if abs(sum(drawn) - sum(colour)) < 0.75:
+        # Saturated blue on navy is a print that nobody sees.
+        return mix(drawn, (0.95, 0.95, 0.95) if sum(colour) < 1.6 else BLACK, 0.55)
+    return drawn
 
 
 def mix(one: Colour, other: Colour, share: float) -> Colour:

@@ -36,7 +36,7 @@ def denim_front(plan: Plan, rng: Rng, pen: Pen, outline: Outline) -> None:
     for sign in (-1, 1):
         scoop = [outline.spot(sign * a, d) for a, d in
                  ((0.46, 4.1), (0.5, 7.6), (0.62, 9.6), (0.8, 10.6), (0.99, 10.8))]  # fmt: skip
-        pen.polygon(curve(scoop) + [outline.spot(sign * 0.99, 4.1)], BLACK, 0.13)
+        pen.polygon(curve(scoop) + [outline.spot(sign * 0.99, 4.1)], BLACK, 0.06)
         pen.line(curve(scoop), BLACK, 0.35 * scale, 0.4)
         for inset in (0.5, 1.1):
             line = [(x, y + inset * scale) for x, y in curve(scoop)]

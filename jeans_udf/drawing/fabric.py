@@ -46,6 +46,6 @@ def _denim(plan: Plan, rng: Rng, cloth: np.ndarray, scale: float) -> np.ndarray:
 
 def fade(plan: Plan, rng: Rng, cloth: np.ndarray, wear: np.ndarray) -> np.ndarray:
     """Bleach ``cloth`` where ``wear`` (H, W) in 0..1 says so."""
-    rough = np.clip(wear * (1 + 0.25 * smooth(rng, wear.shape, (5, 9))), 0, 1)[..., None]
+    rough = np.clip(wear * (1 + 0.16 * smooth(rng, wear.shape, (4, 14))), 0, 1)[..., None]
     light = mix(plan.colour, (0.86, 0.89, 0.9), 0.72 if plan.wash != "black" else 0.5)
     return cloth + (np.asarray(light, np.float32) * (0.93 + cloth * 0.1) - cloth) * rough

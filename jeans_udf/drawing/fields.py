@@ -29,55 +29,61 @@ class Fields:
 
 
 def fields_of(plan: Plan, rng: Rng, outline: Outline) -> Fields:
+    """Follow the outline's rows; the leg in front is laid over the other."""
     scale = outline.scale
     x = np.arange(outline.width, dtype=np.float32)[None]
     y = np.arange(outline.height, dtype=np.float32)[:, None]
-    order = (1 - outline.front, outline.front)
-    shape = (outline.height, outline.width)
-    s, t = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-    hem, inner = np.zeros(shape, np.float32), np.ones(shape, np.float32)
-    alpha = np.zeros(shape, np.float32)
-    for turn, side in enumerate(order):
-        leg = outline.legs[side]
-        left, right = _cuffed_edges(plan, outline, side)
-        half = np.maximum((right - left) / 2, 1)
-        across = (x - left - half) / half
-        cover = np.clip(x - left + 0.5, 0, 1) * np.clip(right - x + 0.5, 0, 1)
-        sag = (1 - np.clip(across, -1, 1) ** 2) * (0.9 if plan.view == "worn" else 0.4) * scale
-        bottom = leg.hem + leg.tilt * (x - leg.centre[min(int(leg.hem), len(left) - 1)]) + sag
-        to_hem = bottom - y
-        if "raw_hem" in plan.details:
-            to_hem = to_hem + _fringe(rng, outline.width, scale)[None]
-        cover = cover * np.clip(to_hem + 0.5, 0, 1) * (y >= outline.crotch - scale)
-        # Where a leg has no cover, the nearer leg's fields go on: edges then take its colours.
-        mine = cover > 0.5 if turn else np.ones(shape, bool)
-        if turn == 0:
-            near = (x < outline.middle[:, None]) == (side == 0)
-        else:
-            near = mine | ((x < outline.middle[:, None]) == (side == 0)) & (alpha < 0.5)
-            gap = np.maximum(left - x, x - right)
-            shadow = 1 - 0.45 * np.exp(-np.clip(gap, 0, None) / (1.3 * scale))
-            inner = np.where((gap > 0) & (y > outline.crotch), shadow, 1)
-        use = near if turn else np.ones(shape, bool)
-        s = np.where(use, across, s)
-        t = np.where(use, (y - outline.crotch) / (leg.hem - outline.crotch), t)
-        hem = np.where(use, to_hem, hem)
-        alpha = np.maximum(alpha, cover)
+    back = _leg(plan, rng, outline, 1 - outline.front, x, y)
+    front = _leg(plan, rng, outline, outline.front, x, y)
+    # Where neither leg covers, the nearer one's fields go on: rims then take its colours.
+    nearer = (x < outline.middle[:, None]) == (outline.front == 0)
+    use = (front["cover"] > 0.5) | (nearer & (back["cover"] < 0.5))
+    s, t, hem, lean = (np.where(use, front[k], back[k]) for k in ("s", "t", "hem", "lean"))
+    beside = np.exp(-np.clip(front["gap"], 0, None) / (1.3 * scale))
+    inner = np.where((front["gap"] > 0) & (y > outline.crotch), 1 - 0.45 * beside, 1)
     half = np.maximum((outline.right - outline.left) / 2, 1)[:, None]
     body = (x - outline.middle[:, None]) / half
     top = outline.waist + outline.dip * (1 - np.clip(body, -1, 1) ** 2)
     if plan.view == "flat" and outline.dip > 0:
-        top = top - outline.dip * 1.0
+        # The back's inside, drawn by the sewing, fills the dip of the front.
+        top = top - outline.dip
     cover = np.clip(half * (1 - np.abs(body)) + 0.5, 0, 1) * np.clip(y - top + 0.5, 0, 1)
-    cover = cover * (y <= outline.crotch)
+    legs = np.maximum(front["cover"], back["cover"])
+    alpha = np.maximum(legs, cover * (y <= outline.crotch))
     hip = rise(y, outline.crotch + 5 * scale, outline.crotch - 8 * scale) + 0 * x
-    u = np.clip(s, -1.2, 1.2) * (1 - hip) * 10 + np.clip(body, -1.2, 1.2) * hip * 20
-    u = np.where(hip > 0, body * half / scale, s * half / 2 / scale)
-    v = y / scale + 0 * x
-    return Fields(s, t, body, hip, inner, u, v, hem, np.maximum(alpha, cover))
+    u = (x - outline.width / 2 - lean) / scale
+    return Fields(s, t, body, hip, inner, u, y / scale + 0 * x, hem, alpha)
 
 
-def _cuffed_edges(plan: Plan, outline: Outline, side: int) -> tuple[np.ndarray, np.ndarray]:
+def _leg(
+    plan: Plan, rng: Rng, outline: Outline, side: int, x: np.ndarray, y: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Fields of one leg over the whole sheet: s, t, hem (px above it), lean, gap, cover."""
+    leg, scale = outline.legs[side], outline.scale
+    left, right = _edges(plan, outline, side)
+    half = np.maximum((right - left) / 2, 1)
+    across = (x - left - half) / half
+    sag = (1 - np.clip(across, -1, 1) ** 2) * (0.9 if plan.view == "worn" else 0.4) * scale
+    middle = leg.centre[min(int(leg.hem), outline.height - 1)]
+    to_hem = leg.hem + leg.tilt * (x - middle) + sag - y
+    if "raw_hem" in plan.details:
+        to_hem = to_hem + _fringe(rng, outline.width, scale)[None]
+    cover = np.clip(x - left + 0.5, 0, 1) * np.clip(right - x + 0.5, 0, 1)
+    cover = cover * np.clip(to_hem + 0.5, 0, 1) * (y >= outline.crotch - scale)
+    # A print follows its leg, from where the legs part.
+    lean = leg.centre - leg.centre[int(outline.crotch)]
+    lean[: int(outline.crotch)] = 0
+    return {
+        "s": across,
+        "t": (y - outline.crotch) / (leg.hem - outline.crotch) + 0 * x,
+        "hem": to_hem,
+        "lean": lean[:, None] + 0 * x,
+        "gap": np.maximum(left - x, x - right),
+        "cover": cover,
+    }
+
+
+def _edges(plan: Plan, outline: Outline, side: int) -> tuple[np.ndarray, np.ndarray]:
     """Leg edges (h, 1); a turned-up hem and a side pocket stand out a little."""
     leg, scale = outline.legs[side], outline.scale
     out = np.zeros_like(leg.left)

@@ -56,8 +56,10 @@ def _wear(rng: Rng, fields: Fields) -> np.ndarray:
     strength = rng.uniform(0.6, 1.0)
     thigh = np.exp(-(((fields.t - 0.2) / 0.26) ** 2) - (fields.s / 0.55) ** 2)
     knee = np.exp(-(((fields.t - 0.52) / 0.16) ** 2) - (fields.s / 0.6) ** 2) * 0.7
-    whisker = np.sin((fields.v * 1.1 - np.abs(fields.u) * 0.45) * 2.2)
-    whisker = np.clip(whisker - 0.55, 0, 1) * 1.2 * np.exp(-((fields.t / 0.1) ** 2))
+    drift = smooth(rng, fields.s.shape, (60, 40)) * 1.3
+    whisker = np.sin((fields.v - np.abs(fields.u) * rng.uniform(0.3, 0.6)) * 2.0 + drift)
+    whisker = np.clip(whisker - 0.6, 0, 1) * rng.uniform(0, 1.1)
+    whisker = whisker * np.exp(-((fields.t / 0.1) ** 2))
     return np.clip((np.maximum(thigh, knee) + whisker) * strength, 0, 1)
 
 

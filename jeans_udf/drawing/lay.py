@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 from PIL import Image
 
 from jeans_udf.drawing.canvas import Canvas
-from jeans_udf.drawing.colours import BLACK, mix
+from jeans_udf.drawing.colours import mix
 from jeans_udf.drawing.garment import Cutout, draw_garment
 from jeans_udf.drawing.noise import Rng
 from jeans_udf.drawing.plan import Plan
+from jeans_udf.drawing.shapes import Box, ribbon, solid
 from jeans_udf.drawing.silhouette import MARGIN, Outline, outline
-from jeans_udf.drawing.things import Box, ribbon, solid
 
 
 def lay_garment(
@@ -99,7 +98,7 @@ def _hanger(canvas: Canvas, rng: Rng, shape: Outline, corners: np.ndarray) -> No
 
     scale = shape.scale
     tone = (0.1, 0.1, 0.11) if rng.random() < 0.7 else (0.75, 0.76, 0.78)
-    reach = rng.uniform(0.7, 0.92)
+    reach = rng.uniform(0.66, 0.84)
     ends = [shape.spot(sign * reach, 0.0) for sign in (-1, 1)]
     middle, bar = shape.middle[int(shape.waist)], shape.waist - 4.5 * scale
     line = [spot(ends[0][0], bar + scale), spot(middle, bar), spot(ends[1][0], bar + scale)]
@@ -114,11 +113,3 @@ def _hanger(canvas: Canvas, rng: Rng, shape: Outline, corners: np.ndarray) -> No
         shine = [spot(x + dx * scale, y + dy * scale) for dx, dy in
                  ((-0.6, -4), (0.6, -4), (0.6, -1), (-0.6, -1))]  # fmt: skip
         solid(canvas, shine, rng, mix(tone, (1, 1, 1), 0.4), depth=0)
-
-
-def close_up(plan: Plan) -> Plan:
-    """What can still be told when only the upper part is in the picture."""
-    return replace(plan, details=tuple(d for d in plan.details if d not in ("cuffed", "raw_hem")))
-
-
-__all__ = ["BLACK", "close_up", "lay_garment"]

@@ -10,12 +10,17 @@ from jeans_udf.drawing.noise import Rng, smooth
 from jeans_udf.drawing.plan import Plan
 
 
+def _period(rng: Rng, low: float, high: float, least: float) -> float:
+    """cm from one figure to the next; never below ``least``, where it would blur to a tone."""
+    return max(float(rng.uniform(low, high)), least)
+
+
 def _stripes(
     plan: Plan, rng: Rng, cloth: np.ndarray, u: np.ndarray, v: np.ndarray, scale: float
 ) -> np.ndarray:
-    period = rng.uniform(max(1.2, 5 / scale), 6.0)
+    period = _period(rng, 1.2, 6.0, 5 / scale)
     across = v if rng.random() < 0.3 else u
-    width = rng.uniform(0.12, 0.5)
+    width = max(rng.uniform(0.12, 0.5), 1.6 / scale / period)
     on = np.clip((np.abs((across / period) % 1 - 0.5) - 0.5 + width / 2) * period * scale, 0, 1)
     return _lay(cloth, plan.accent, on)
 
@@ -23,7 +28,7 @@ def _stripes(
 def _checks(
     plan: Plan, rng: Rng, cloth: np.ndarray, u: np.ndarray, v: np.ndarray, scale: float
 ) -> np.ndarray:
-    period = rng.uniform(max(1.5, 8 / scale), 8.0)
+    period = _period(rng, 1.5, 8.0, 8 / scale)
     for share, width, colour in ((0.0, 0.5, 0.45), (0.45, 0.08, 0.8)):
         for across in (u, v):
             near = np.abs((across / period + share) % 1 - 0.5) - 0.5 + width / 2
@@ -34,7 +39,7 @@ def _checks(
 def _geometric(
     plan: Plan, rng: Rng, cloth: np.ndarray, u: np.ndarray, v: np.ndarray, scale: float
 ) -> np.ndarray:
-    period = rng.uniform(max(3, 14 / scale), 9.0)
+    period = _period(rng, 3.0, 9.0, 14 / scale)
     zigzag = v / period + np.abs((u / period) % 1 - 0.5) * 1.2
     on = np.clip((np.abs(zigzag % 1 - 0.5) - 0.28) * period * scale, 0, 1)
     cloth = _lay(cloth, plan.accent, on)
@@ -85,7 +90,8 @@ def _stamped(
             for turn in rng.random() + np.arange(5) * 1.2566:
                 ox, oy = px + np.cos(turn) * size / 2, py + np.sin(turn) * size / 2
                 pen.ellipse((ox - size / 3, oy - size / 3, ox + size / 3, oy + size / 3), ink)
-            pen.ellipse((px - size / 5, py - size / 5, px + size / 5, py + size / 5), (240, 220, 90))
+            heart = (px - size / 5, py - size / 5, px + size / 5, py + size / 5)
+            pen.ellipse(heart, (240, 220, 90))
     return np.asarray(sheet, np.float32) / 255
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,8 +13,9 @@ from jeans_udf.drawing.canvas import Canvas
 from jeans_udf.drawing.lay import lay_garment
 from jeans_udf.drawing.noise import Rng, grain
 from jeans_udf.drawing.person import draw_person
-from jeans_udf.drawing.plan import CATEGORIES, DETAIL_ORDER, Plan, choose, make_plan
-from jeans_udf.drawing.things import THINGS, Box
+from jeans_udf.drawing.plan import CATEGORIES, Plan, choose, make_plan
+from jeans_udf.drawing.shapes import Box
+from jeans_udf.drawing.things import THINGS
 from jeans_udf.drawing.words import words
 from jeans_udf.errors import ConfigError, near_miss
 
@@ -26,7 +26,10 @@ NEGATIVES: dict[str, float] = {
 }  # fmt: skip
 """Pictures without a bottom garment; skirts, denim jackets and dresses are the hard ones."""
 KINDS = (*CATEGORIES, "pair", *NEGATIVES)
-WISHES = ("backdrop", "details", "fabric", "fit", "hanging", "length", "size", "view", "wash")
+WISHES = (
+    "backdrop", "close_up", "details", "fabric", "fit", "hanging", "length", "look", "size",
+    "view", "wash",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -58,11 +61,12 @@ class DrawnPicture:
 def draw_picture(
     seed: Rng | int, *, kind: str | None = None, **wishes: Any
 ) -> DrawnPicture:
-    """Draw one picture; the same seed and wishes give the same pixels on any machine.
+    """Draw one picture; the same seed and wishes give the same pixels in any process.
 
     Wishes (each replaces what chance would choose): ``view`` flat or worn, ``wash``, ``fit``,
     ``length``, ``details`` (names), ``fabric`` (RGB 0..255), ``size`` (width, height),
-    ``hanging`` (bool), ``backdrop`` (a name).
+    ``hanging`` (bool), ``backdrop`` (a name), ``close_up`` (bool: the hems are out of the picture),
+    ``look`` (an int: pictures of the same look show the same garment).
     """
     rng = np.random.default_rng(seed)
     parts = [np.random.default_rng(s) for s in rng.integers(2**62, size=6)]
@@ -80,10 +84,15 @@ def draw_picture(
     BACKDROPS[wishes.get("backdrop") or choose(parts[1], scenery)](canvas, parts[1])
     plans = _plans(parts[2], chosen, view, wishes)
     painter = _paint_worn if view == "worn" else _paint_flat
-    truths = painter(canvas, parts[3], chosen, plans, hanging)
+    painter(canvas, parts[3], chosen, plans, hanging)
+    near = view == "flat" and chosen in ("jeans", "trousers", "leggings")
+    closer = bool(parts[0].random() < 0.07)
+    if wishes.get("close_up") is not None:
+        closer = bool(wishes["close_up"])
+    plans, hidden = _come_closer(canvas, parts[2], plans) if near and closer else (plans, ())
     image = _photograph(canvas, parts[4])
     title, description = words(parts[5], chosen, plans)
-    garments = _garments(canvas, truths)
+    garments = _garments(canvas, plans, hidden)
     return DrawnPicture(image, garments, view, chosen, title, description)
 
 
@@ -126,7 +135,9 @@ def _plans(rng: Rng, kind: str, view: str, wishes: dict[str, Any]) -> tuple[Plan
     names = [kind] if kind != "pair" else [choose(rng, CATEGORIES) for _ in "ab"]
     plans = []
     for name in names:
-        plan = make_plan(np.random.default_rng(rng.integers(2**62)), name, view, wishes)
+        look = rng.integers(2**62)
+        look = look if wishes.get("look") is None else wishes["look"]
+        plan = make_plan(np.random.default_rng(look), name, view, wishes)
         if view == "worn" and plan.embellishment == "studs":
             # A top would hide them: they sit below the pockets.
             plan = replace(plan, embellishment="embroidery")
@@ -136,14 +147,13 @@ def _plans(rng: Rng, kind: str, view: str, wishes: dict[str, Any]) -> tuple[Plan
 
 def _paint_flat(
     canvas: Canvas, rng: Rng, kind: str, plans: tuple[Plan, ...], hanging: bool
-) -> list[Plan]:
+) -> None:
     for number, box in enumerate(_boxes(canvas, rng, max(len(plans), 1), hanging)):
         part = np.random.default_rng(rng.integers(2**62))
         if plans:
             lay_garment(canvas, part, plans[number], box, number + 1, hanging)
         elif kind != "empty":
             THINGS[kind](canvas, part, box)
-    return list(plans)
 
 
 def _boxes(canvas: Canvas, rng: Rng, count: int, hanging: bool) -> list[Box]:
@@ -163,7 +173,7 @@ def _boxes(canvas: Canvas, rng: Rng, count: int, hanging: bool) -> list[Box]:
 
 def _paint_worn(
     canvas: Canvas, rng: Rng, kind: str, plans: tuple[Plan, ...], hanging: bool
-) -> list[Plan]:
+) -> None:
     count = max(len(plans), 1)
     dummy = bool(rng.random() < 0.15)
     for number in range(count):
@@ -181,7 +191,26 @@ def _paint_worn(
         dressed = kind.removesuffix("_worn") if not plans else None
         draw_person(canvas, part, garment, x, min(ground, canvas.height - 4 * scale), scale,
                     dummy, dressed)  # fmt: skip
-    return list(plans)
+
+
+def _come_closer(
+    canvas: Canvas, rng: Rng, plans: tuple[Plan, ...]
+) -> tuple[tuple[Plan, ...], tuple[str, ...]]:
+    """Keep the garment's upper part; returns what can still be told, and the groups that cannot."""
+    rows, columns = (np.flatnonzero((canvas.owner > 0).any(axis)) for axis in (1, 0))
+    tall = rows[-1] - rows[0]
+    share = rng.uniform(0.35, 0.7)
+    top, bottom = max(rows[0] - 0.06 * tall, 0), rows[0] + share * tall
+    left, right = max(columns[0] - 0.1 * tall, 0), columns[-1] + 0.1 * tall
+    window = (slice(int(top), int(bottom)), slice(int(left), int(right)))
+    canvas.rgb = np.ascontiguousarray(canvas.rgb[window])
+    canvas.owner = canvas.owner[window]
+    canvas.height, canvas.width = canvas.owner.shape
+    below = ("cuffed", "raw_hem")
+    plans = tuple(
+        replace(plan, details=tuple(d for d in plan.details if d not in below)) for plan in plans
+    )
+    return plans, ("length",) if share > 0.58 else ("fit", "length")
 
 
 def _photograph(canvas: Canvas, rng: Rng) -> np.ndarray:
@@ -205,7 +234,9 @@ def _photograph(canvas: Canvas, rng: Rng) -> np.ndarray:
     return array
 
 
-def _garments(canvas: Canvas, plans: list[Plan]) -> tuple[DrawnGarment, ...]:
+def _garments(
+    canvas: Canvas, plans: tuple[Plan, ...], hidden: tuple[str, ...]
+) -> tuple[DrawnGarment, ...]:
     garments = []
     for number, plan in enumerate(plans, start=1):
         mask = canvas.owner == number
@@ -213,9 +244,6 @@ def _garments(canvas: Canvas, plans: list[Plan]) -> tuple[DrawnGarment, ...]:
             continue
         rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
         box = (float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
-        garments.append(DrawnGarment(plan.category, plan.attributes(), mask, box))
+        told = {k: v for k, v in plan.attributes().items() if k not in hidden}
+        garments.append(DrawnGarment(plan.category, told, mask, box))
     return tuple(garments)
-
-
-Painter = Callable[[Canvas, Rng, str, tuple[Plan, ...], bool], list[Plan]]
-__all__ = ["DETAIL_ORDER", "KINDS", "NEGATIVES", "DrawnGarment", "DrawnPicture", "draw_picture"]

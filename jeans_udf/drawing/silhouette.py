@@ -6,21 +6,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from jeans_udf.drawing.measures import measures
 from jeans_udf.drawing.noise import Rng, rise, wave
 from jeans_udf.drawing.plan import Plan
 
-# Widths in cm of thigh, knee and hem: of a garment laid flat (half the tube's circumference),
-# and of the tube seen from the front when a person fills it.
-FLAT: dict[str, tuple[float, float, float]] = {
-    "skinny": (24.5, 15.5, 11.5), "slim": (27, 19, 15.5), "straight": (29, 23, 21.5),
-    "relaxed": (30.5, 27.5, 22), "bootcut": (27.5, 19.5, 25.5), "flare": (27, 18.5, 34),
-    "wide": (30.5, 32.5, 35),
-}  # fmt: skip
-WORN: dict[str, tuple[float, float, float]] = {
-    "skinny": (16.8, 11.5, 8.2), "slim": (18, 13.6, 11.2), "straight": (19.3, 16.4, 16),
-    "relaxed": (22, 19.5, 16.5), "bootcut": (18, 13.6, 19), "flare": (17.8, 13.4, 28),
-    "wide": (22.5, 24.5, 27),
-}  # fmt: skip
 MARGIN = 5.0
 """cm of empty cloth around a garment's outline on its sheet: hems fray and cuffs flare into it."""
 
@@ -111,48 +100,6 @@ def cargo_span(plan: Plan) -> tuple[float, float]:
     return (0.3, 0.8) if plan.length == "short" else (0.2, 0.46)
 
 
-def measures(plan: Plan, rng: Rng) -> dict[str, float]:
-    """Lengths and widths in cm: those of the fit, with some play."""
-    worn = plan.view == "worn"
-    fit = plan.fit or "straight"
-    thigh, knee, hem = (WORN if worn else FLAT)[fit]
-    play = rng.normal(1, 0.025, 3)
-    rise_cm = rng.uniform(23, 29) if not worn else 24.0
-    full = 76.0 if worn else rng.uniform(72, 80)
-    inseam = full
-    if plan.length == "cropped":
-        inseam = full * rng.uniform(0.56, 0.82)
-        knee_share = 0.45 * full / inseam
-    else:
-        knee_share = 0.46
-    if plan.length == "short":
-        inseam = rng.uniform(5, 23) if plan.category == "denim_shorts" else rng.uniform(7, 30)
-        thigh, knee, hem = _short_widths(rng, worn, inseam)
-        knee_share = 0.5
-    if fit == "relaxed" and plan.style == "jersey" and rng.random() < 0.5:
-        hem *= 0.72
-    if plan.category == "leggings" and not worn:
-        thigh, knee, hem = thigh * 0.86, knee * 0.86, hem * 0.85
-    hip = max(33.5 + 0.11 * thigh, 1.8 * thigh) if worn else max(35.5 + 0.42 * thigh, 1.72 * thigh)
-    if plan.category == "leggings" and not worn:
-        hip = 36.0
-    if plan.length == "short" and not worn:
-        hip = max(hip, 1.8 * thigh)
-    waist = hip * (0.83 if worn else rng.uniform(0.76, 0.86))
-    if "drawstring" in plan.details:
-        waist = hip * rng.uniform(0.66, 0.84)
-    return {
-        "waist": waist, "hip": hip, "thigh": thigh * play[0], "knee": knee * play[1],
-        "hem": hem * play[2], "rise": rise_cm, "inseam": inseam, "knee_at": min(knee_share, 0.8),
-    }  # fmt: skip
-
-
-def _short_widths(rng: Rng, worn: bool, inseam: float) -> tuple[float, float, float]:
-    thigh = rng.uniform(18.5, 21.5) if worn else rng.uniform(28, 34)
-    flare = rng.uniform(0.0, 1.5) - inseam * 0.03
-    return thigh, thigh + flare * 0.5, thigh + flare
-
-
 def outline(
     plan: Plan, rng: Rng, scale: float, stance: Stance | None = None, wide: float = 1.0
 ) -> Outline:
@@ -182,6 +129,10 @@ def outline(
     dip = 0.8 if worn else float(rng.uniform(0.8, 3.4))
     if plan.back:
         dip = -1.2
+    # The outer seam runs on from the body into the leg without a step.
+    leave = rise(rows, crotch - scale, crotch + 7 * scale)
+    legs[0].left += (body - half - legs[0].left) * (1 - leave)
+    legs[1].right += (body + half - legs[1].right) * (1 - leave)
     front = stance.front if stance else int(rng.integers(2))
     return Outline(
         scale, height, width, waist, crotch, body - half, body + half, legs, front,
@@ -226,7 +177,7 @@ def _leg(
         widths = widths + 1.6 * np.exp(-(((t - 0.66) / 0.12) ** 2))
     widths = _ease(widths * across, max(0.09 * length, 2))
     centre = np.interp(t, [-0.3, 0.0, 1.0], [sign * top / 2, sign * top / 2, centre_hem]) * across
-    bend = (stance.bend[side] if stance else rng.normal(0, 1.2)) * across
+    bend = (stance.bend[side] if stance else rng.normal(0, size["bend"])) * across
     knee = np.exp(-(((t - size["knee_at"]) / 0.28) ** 2))
     if size["inseam"] > 35:
         centre = centre + bend * knee * rise(t, 0.0, 0.35)

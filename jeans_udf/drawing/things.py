@@ -7,68 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from jeans_udf.drawing.canvas import Canvas, Points, curve, rounded, shape_mask
-from jeans_udf.drawing.colours import BLACK, Colour, accent_colour, cloth_colour, mix
-from jeans_udf.drawing.fabric import weave
-from jeans_udf.drawing.noise import Rng, relief, smooth
-from jeans_udf.drawing.plan import PATTERNS, Plan
-
-Box = tuple[float, float, float, float]
-
-
-def textile(
-    rng: Rng, shape: tuple[int, int], scale: float, colour: Colour | None = None,
-    style: str | None = None, patterned: float = 0.3,
-) -> np.ndarray:  # fmt: skip
-    """(h, w, 3) cloth of any kind with its folds, for tops and backgrounds."""
-    style = style or str(rng.choice(["jersey", "chino", "dress", "denim"], p=[0.5, 0.25, 0.2, 0.05]))
-    wash = str(rng.choice(["light", "medium", "dark", "black"])) if style == "denim" else None
-    colour = colour or cloth_colour(rng, "jeans" if wash else "shorts", wash, style)
-    pattern = str(rng.choice(PATTERNS)) if rng.random() < patterned and style != "denim" else None
-    plan = Plan("jeans" if wash else "shorts", wash, None, "short", (), "flat", colour,
-                accent_colour(rng, colour), pattern, None, style, False)  # fmt: skip
-    y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32) / np.float32(scale)
-    cloth = weave(plan, rng, x, y, scale)
-    folds = smooth(rng, shape, (6 * scale, 14 * scale), rng.uniform(-0.6, 0.6))
-    folds = folds * 0.8 + 0.25 * smooth(rng, shape, (2 * scale, 7 * scale), rng.uniform(-0.5, 0.5))
-    return cloth * relief(folds, (-0.6, -0.6), 1.2)[..., None]
-
-
-def solid(
-    canvas: Canvas, points: Points, rng: Rng, colour: Colour | None = None, *,
-    depth: float = 0.35, radius: float = 8.0, scale: float = 0.0, style: str | None = None,
-    patterned: float = 0.0, shadow: float = 0.0,
-) -> None:  # fmt: skip
-    """Fill an outline: plain and rounded, or, given ``scale`` px a cm, as cloth with folds."""
-    alpha, at = shape_mask(points)
-    if shadow:
-        canvas.shadow(alpha, at, (radius * 0.4, radius * 0.5), radius, shadow)
-    if scale:
-        paint = textile(rng, alpha.shape, scale, colour, style, patterned)
-    else:
-        paint = np.empty((*alpha.shape, 3), np.float32)
-        paint[:] = np.asarray(colour or (0.5, 0.5, 0.5), np.float32)
-    paint = np.clip(paint * rounded(alpha, depth, radius)[..., None], 0, 1)
-    canvas.paint(paint, alpha, at)
-
-
-def ribbon(path: Points, widths: tuple[float, ...]) -> list[tuple[float, float]]:
-    """Outline of a limb: ``path`` through the middle, ``widths`` across at even steps."""
-    line = np.asarray(curve(path))
-    ahead = np.gradient(line, axis=0)
-    ahead /= np.maximum(np.hypot(*ahead.T), 1e-6)[:, None]
-    half = np.interp(np.linspace(0, 1, len(line)), np.linspace(0, 1, len(widths)), widths) / 2
-    side = np.stack([-ahead[:, 1], ahead[:, 0]], 1) * half[:, None]
-    return [tuple(p) for p in np.concatenate([line + side, (line - side)[::-1]]).tolist()]
-
-
-def placed(points: Points, box: Box, mirror: bool = False) -> list[tuple[float, float]]:
-    """Points of a unit square moved into ``box``; ``mirror`` adds the other half."""
-    pts = list(points)
-    if mirror:
-        pts = pts + [(1 - x, y) for x, y in reversed(pts)]
-    x0, y0, x1, y1 = box
-    return [(x0 + x * (x1 - x0), y0 + y * (y1 - y0)) for x, y in pts]
+from jeans_udf.drawing.canvas import Canvas, Points, curve
+from jeans_udf.drawing.colours import BLACK, Colour, cloth_colour, mix
+from jeans_udf.drawing.noise import Rng
+from jeans_udf.drawing.shapes import Box, crumpled, placed, ribbon, shaped, solid
 
 
 def _cloth(
@@ -76,11 +18,13 @@ def _cloth(
     colour: Colour | None = None, patterned: float = 0.35,
 ) -> None:  # fmt: skip
     scale = max((box[3] - box[1]) / 70, 1.5)
+    points = crumpled(rng, points, 3 * scale)
     solid(canvas, points, rng, colour, depth=0.3, radius=4 * scale, scale=scale, style=style,
           patterned=patterned, shadow=0.5)  # fmt: skip
 
 
 def t_shirt(canvas: Canvas, rng: Rng, box: Box) -> None:
+    box = shaped(box, rng.uniform(0.85, 1.1))
     sleeve = rng.uniform(0.3, 0.42)
     half = [(0.5, 0.06), (0.42, 0.05), (0.37, 0.0), (0.2, 0.05), (0.0, sleeve),
             (0.13, sleeve + 0.09), (0.23, 0.28), (0.22, 0.98), (0.5, 1.0)]  # fmt: skip
@@ -94,6 +38,7 @@ def t_shirt(canvas: Canvas, rng: Rng, box: Box) -> None:
 
 
 def shirt(canvas: Canvas, rng: Rng, box: Box, denim: bool = False) -> None:
+    box = shaped(box, rng.uniform(0.8, 1.05))
     half = [(0.5, 0.05), (0.4, 0.0), (0.24, 0.05), (0.08, 0.5), (0.0, 0.86), (0.1, 0.89),
             (0.26, 0.4), (0.25, 0.96), (0.5, 1.0)]  # fmt: skip
     style = "denim" if denim else str(rng.choice(["jersey", "chino"]))
@@ -117,6 +62,7 @@ def jacket(canvas: Canvas, rng: Rng, box: Box) -> None:
 
 
 def hoodie(canvas: Canvas, rng: Rng, box: Box) -> None:
+    box = shaped(box, rng.uniform(0.8, 1.0))
     colour = cloth_colour(rng, "shorts", None, "jersey")
     half = [(0.5, 0.12), (0.36, 0.1), (0.22, 0.14), (0.06, 0.55), (0.0, 0.92), (0.11, 0.95),
             (0.25, 0.48), (0.24, 0.97), (0.5, 1.0)]  # fmt: skip
@@ -127,11 +73,13 @@ def hoodie(canvas: Canvas, rng: Rng, box: Box) -> None:
     pouch = placed([(0.36, 0.62), (0.64, 0.62), (0.7, 0.85), (0.3, 0.85)], box)
     solid(canvas, pouch, rng, mix(colour, BLACK, 0.12), depth=0.2)
     for x in (0.45, 0.55):
-        cord = placed([(x - 0.006, 0.16), (x + 0.006, 0.16), (x + 0.01, 0.4), (x - 0.005, 0.4)], box)
+        line = [(x - 0.006, 0.16), (x + 0.006, 0.16), (x + 0.01, 0.4), (x - 0.005, 0.4)]
+        cord = placed(line, box)
         solid(canvas, cord, rng, (0.92, 0.92, 0.9), depth=0)
 
 
 def dress(canvas: Canvas, rng: Rng, box: Box) -> None:
+    box = shaped(box, rng.uniform(0.5, 0.65))
     flare = rng.uniform(0.0, 0.22)
     half = [(0.5, 0.08), (0.42, 0.07), (0.4, 0.0), (0.33, 0.0), (0.28, 0.13), (0.3, 0.36),
             (0.22 - flare * 0.5, 0.62), (0.2 - flare, 1.0), (0.5, 1.02)]  # fmt: skip
@@ -140,8 +88,7 @@ def dress(canvas: Canvas, rng: Rng, box: Box) -> None:
 
 def skirt(canvas: Canvas, rng: Rng, box: Box) -> None:
     """A denim skirt is the hardest negative: jeans down to the hips."""
-    x0, y0, x1, y1 = box
-    box = (x0, y0, x1, y0 + (y1 - y0) * rng.uniform(0.5, 1.0))
+    box = shaped(box, rng.uniform(0.65, 1.4))
     flare = rng.uniform(0.0, 0.24)
     half = [(0.5, 0.03), (0.26, 0.0), (0.2, 0.3), (0.2 - flare, 0.97), (0.5, 1.0)]
     denim = rng.random() < 0.5
@@ -187,7 +134,8 @@ def hat(canvas: Canvas, rng: Rng, box: Box) -> None:
     brim = [(0.0, 0.7), (0.25, 0.55), (0.75, 0.55), (1.0, 0.7), (0.75, 0.9), (0.25, 0.9)]
     crown = [(0.22, 0.68), (0.25, 0.2), (0.4, 0.05), (0.6, 0.05), (0.75, 0.2), (0.78, 0.68),
              (0.5, 0.76)]  # fmt: skip
-    solid(canvas, curve(placed(brim, middle), closed=True), rng, mix(colour, BLACK, 0.15), shadow=0.5)
+    shade = mix(colour, BLACK, 0.15)
+    solid(canvas, curve(placed(brim, middle), closed=True), rng, shade, shadow=0.5)
     solid(canvas, curve(placed(crown, middle), closed=True), rng, colour, radius=22)
     band = [(0.225, 0.58), (0.775, 0.58), (0.78, 0.68), (0.5, 0.75), (0.22, 0.68)]
     solid(canvas, placed(band, middle), rng, mix(colour, BLACK, 0.6), depth=0.1)
@@ -198,7 +146,8 @@ def bag(canvas: Canvas, rng: Rng, box: Box) -> None:
     handle = placed([(0.3, 0.42), (0.34, 0.1), (0.5, 0.02), (0.66, 0.1), (0.7, 0.42)], box)
     width = (box[2] - box[0]) * 0.04
     solid(canvas, ribbon(handle, (width, width)), rng, mix(colour, BLACK, 0.3), radius=3)
-    body = placed([(0.1, 0.4), (0.9, 0.4), (0.97, 0.9), (0.92, 0.96), (0.08, 0.96), (0.03, 0.9)], box)
+    half = [(0.5, 0.4), (0.1, 0.4), (0.03, 0.9), (0.08, 0.96), (0.5, 0.96)]
+    body = placed(half, box, mirror=True)
     solid(canvas, body, rng, colour, depth=0.4, radius=20, shadow=0.5,
           scale=4.0 if rng.random() < 0.4 else 0.0, patterned=0.6)  # fmt: skip
     flap = placed([(0.1, 0.4), (0.9, 0.4), (0.86, 0.62), (0.5, 0.7), (0.14, 0.62)], box)

@@ -110,7 +110,8 @@ def drawstring(plan: Plan, rng: Rng, pen: Pen, outline: Outline) -> Pen:
         for share in (0.35, 0.7, 1.0):
             x, y = outline.spot(0.05 * sign, 2.2 + length * share)
             cord.append((x + (sign * 2.2 * share + swing * share**2) * scale, y))
-        pen.line([(x + 0.4 * scale, y + 0.3 * scale) for x, y in curve(cord)], BLACK, 0.6 * scale, 0.4)
+        shadow = [(x + 0.4 * scale, y + 0.3 * scale) for x, y in curve(cord)]
+        pen.line(shadow, BLACK, 0.6 * scale, 0.4)
         pen.line(curve(cord), tone, max(0.6 * scale, 1.2))
         pen.spot(*cord[-1], 0.6 * scale, mix(tone, BLACK, 0.2))
     for sign in (-1, 1):
@@ -175,7 +176,8 @@ def _patches(plan: Plan, rng: Rng, pen: Pen, outline: Outline) -> None:
         x, y = outline.leg_spot(side, rng.uniform(-0.35, 0.35), rng.uniform(0.08, 0.7))
         wide, tall = rng.uniform(2, 4.5, 2) * outline.scale
         tone = (float(rng.uniform(0.2, 0.95)), float(rng.uniform(0.1, 0.8)), float(rng.random()))
-        box = [(x - wide, y - tall), (x + wide, y - tall), (x + wide, y + tall), (x - wide, y + tall)]
+        corners = ((-wide, -tall), (wide, -tall), (wide, tall), (-wide, tall))
+        box = [(x + dx, y + dy) for dx, dy in corners]
         pen.polygon(box, tone if plan.category not in DENIM or rng.random() < 0.7 else WHITE)
         pen.stitches([*box, box[0]], WHITE, max(0.3 * outline.scale, 0.8), 0.8 * outline.scale)
 

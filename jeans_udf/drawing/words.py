@@ -48,7 +48,8 @@ def words(rng: Rng, kind: str, plans: tuple[Plan, ...]) -> tuple[str, str]:
 
 def _title(rng: Rng, plan: Plan) -> str:
     nouns = _NOUNS[plan.category]
-    parts = [_FITS.get(plan.fit, plan.fit) if plan.fit else "", nouns[int(rng.integers(len(nouns)))]]
+    fit = _FITS.get(plan.fit, plan.fit) if plan.fit else ""
+    parts = [fit, nouns[int(rng.integers(len(nouns)))]]
     if plan.length == "cropped":
         parts.insert(0, "cropped")
     title = " ".join(part for part in parts if part)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import yaml
 from detectron2.config import CfgNode, get_cfg
 from detectron2.layers import batched_nms
 from detectron2.layers.mask_ops import paste_masks_in_image
@@ -86,7 +87,7 @@ def read_detector_config(file: str | Path) -> CfgNode:
     try:
         # Detectron2 falls back to YAML that builds Python objects when asked; here it is not.
         cfg.merge_from_file(str(file), allow_unsafe=False)
-    except (KeyError, ValueError, AssertionError, OSError) as error:
+    except (KeyError, ValueError, AssertionError, OSError, yaml.YAMLError) as error:
         raise ConfigError(f"detector config {file}: {error}") from None
     cfg.MODEL.DEVICE = "cpu"
     return cfg

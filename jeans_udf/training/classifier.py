@@ -102,12 +102,13 @@ class _Keeper(Callback):
     def __init__(self, output: Path, recipe: Recipe, vocabulary: Vocabulary, valid: Sequence[Crop]):
         super().__init__()
         self.output, self.recipe, self.vocabulary = output, recipe, vocabulary
-        self.valid = valid
+        self.valid, self.first = valid, 0
 
     def before_fit(self) -> None:
         steps = len(self.dls.train)
-        self.progress = Progress(self.n_epoch * steps, "crops", self.recipe.batch_size,
-                                 done=getattr(self, "first", 0) * steps)
+        self.progress = Progress(
+            self.n_epoch * steps, "crops", self.recipe.batch_size, done=self.first * steps
+        )
         self.outputs: list[torch.Tensor] = []
 
     def before_validate(self) -> None:
@@ -122,6 +123,8 @@ class _Keeper(Callback):
             self.outputs.append(self.pred.detach())
 
     def after_epoch(self) -> None:
+        if self.epoch < self.first:
+            return  # fastai skips through the epochs that a checkpoint has done
         scores = group_probabilities(torch.cat(self.outputs), self.vocabulary).numpy()
         figures = _figures(np.asarray(scores), self.valid, self.vocabulary)
         entry = {

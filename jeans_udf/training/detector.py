@@ -49,7 +49,7 @@ class Recipe:
     """Steps until the peak."""
     average: float = 0.998
     """Decay of the weights' moving average, which is what is evaluated and saved."""
-    negatives: float = 0.6
+    negatives: float = 0.4
     """Photos without garments in an epoch, relative to those with."""
     evaluate_every: int = 4
     """Epochs between two evaluations on the validation photos."""

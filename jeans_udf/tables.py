@@ -1,0 +1,285 @@
+"""Delta tables, by name or by directory: find, check, create, append, merge.
+
+The only module that imports Delta's Python API. A name is checked against a pattern and quoted,
+a directory goes to Delta as a path: neither is ever pasted into SQL as it came.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from delta.tables import DeltaMergeBuilder, DeltaTable
+from pyspark.errors import AnalysisException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import types as T
+
+from jeans_udf import folders
+from jeans_udf.errors import TableError
+
+NAME = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+){0,2}")
+SCHEMA_NAME = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)?")
+
+PROPERTIES = {
+    "delta.enableChangeDataFeed": "true",
+    # Readers other than Spark read a table with vectors wrongly or not at all.
+    "delta.enableDeletionVectors": "false",
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A reference to a Delta table: a directory or a name of one to three parts."""
+
+    text: str
+    is_path: bool
+
+    def __str__(self) -> str:
+        return self.text
+
+    @property
+    def sql(self) -> str:
+        """How SQL names it, quoted."""
+        if self.is_path:
+            return "delta.`" + self.text.replace("`", "``") + "`"
+        return ".".join(f"`{part}`" for part in self.text.split("."))
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where a job's tables lie: each a directory within a directory, or a table of a schema."""
+
+    text: str
+    is_path: bool
+
+    def table(self, name: str) -> Table:
+        separator = "/" if self.is_path else "."
+        return Table(self.text + separator + name, self.is_path)
+
+
+@dataclass(frozen=True)
+class Txn:
+    """Marks a write: Delta skips one of the same ``app`` whose version is not above its last."""
+
+    app: str
+    version: int
+
+
+def parse_table(text: str) -> Table:
+    """``text`` with a slash is a directory (or URI), otherwise a name."""
+    if "/" in text:
+        return Table(_absolute(text), is_path=True)
+    if not NAME.fullmatch(text):
+        raise TableError(
+            f"table {text!r}: wanted a directory (with a slash, as ./{text or 'images'}) or a name "
+            "of one to three parts of [a-z0-9_], as catalog.schema.table"
+        )
+    return Table(text, is_path=False)
+
+
+def parse_output(text: str) -> Output:
+    """``text`` with a slash is a directory (or URI), otherwise a schema's name."""
+    if "/" in text:
+        return Output(_absolute(text), is_path=True)
+    if not SCHEMA_NAME.fullmatch(text):
+        raise TableError(
+            f"output {text!r}: wanted a directory (with a slash, as ./{text or 'tags'}) or a "
+            "schema of one or two parts of [a-z0-9_], as catalog.schema"
+        )
+    return Output(text, is_path=False)
+
+
+def work_folder(spark: SparkSession, output: Output) -> str:
+    """Folder for checkpoints and staged batches: the output itself, or one at the schema's place."""
+    if output.is_path:
+        return output.text
+    try:
+        if not spark.catalog.databaseExists(output.text):
+            raise TableError(
+                f"output {output.text}: there is no such schema; CREATE SCHEMA {output.text}, or "
+                f"give a directory with a slash, as ./{output.text}"
+            )
+        quoted = ".".join(f"`{part}`" for part in output.text.split("."))
+        rows = spark.sql(f"DESCRIBE SCHEMA {quoted}").collect()
+    except AnalysisException as error:
+        raise TableError(f"output {output.text}: {_first_line(error)}") from None
+    for row in rows:
+        if str(row[0]).lower() == "location" and row[1]:
+            return str(row[1]).rstrip("/") + "/_tag_catalog"
+    raise TableError(
+        f"output {output.text}: DESCRIBE SCHEMA tells no location, and checkpoints need one; give "
+        "the schema a managed location, or a directory as output"
+    )
+
+
+def table_exists(spark: SparkSession, table: Table) -> bool:
+    """Whether there is a Delta table; raises `TableError` when something else stands there."""
+    if table.is_path:
+        if DeltaTable.isDeltaTable(spark, table.text):
+            return True
+        if any(not name.startswith((".", "_")) for name in folders.child_names(spark, table.text)):
+            raise TableError(
+                f"table {table}: this directory holds other files, but no Delta table (_delta_log "
+                "is missing); give another directory"
+            )
+        return False
+    try:
+        if not spark.catalog.tableExists(table.text):
+            return False
+        DeltaTable.forName(spark, table.text)
+    except AnalysisException as error:
+        raise TableError(f"table {table}: no Delta table: {_first_line(error)}") from None
+    return True
+
+
+def require_table(spark: SparkSession, table: Table) -> None:
+    """`TableError` unless the Delta table is there."""
+    if not table_exists(spark, table):
+        place = "in this directory" if table.is_path else "of this name"
+        hint = "" if table.is_path else f"; a directory is given with a slash, as ./{table}"
+        raise TableError(f"table {table}: there is no Delta table {place}{hint}")
+
+
+def require_columns(
+    spark: SparkSession, table: Table, wanted: T.StructType, *, exactly: bool = False, hint: str
+) -> None:
+    """`TableError` unless the columns are there with their types, and no others if ``exactly``."""
+    got = {field.name: field.dataType.simpleString() for field in read_table(spark, table).schema}
+    problems = []
+    for field in wanted:
+        kind = field.dataType.simpleString()
+        if field.name not in got:
+            problems.append(f"column {field.name} ({kind}) is missing")
+        elif got[field.name] != kind:
+            problems.append(f"column {field.name} is {got[field.name]}, wanted {kind}")
+    if exactly:
+        extra = [name for name in got if name not in wanted.names]
+        problems += [f"column {name} is not known" for name in extra]
+    if problems:
+        raise TableError(f"table {table}: {'; '.join(problems)}. {hint}")
+
+
+def require_change_feed(spark: SparkSession, table: Table) -> None:
+    """`TableError` unless the table records its changes."""
+    if _detail(spark, table)["properties"].get("delta.enableChangeDataFeed") != "true":
+        raise TableError(
+            f"table {table}: its change data feed is off, and without it nobody can tell what "
+            f"changed; turn it on once: ALTER TABLE {table.sql} SET TBLPROPERTIES "
+            "(delta.enableChangeDataFeed = true)"
+        )
+
+
+def require_plain_reader(spark: SparkSession, table: Table) -> None:
+    """`TableError` if the table needs more than reader version 1, so other engines would err."""
+    version = _detail(spark, table)["minReaderVersion"]
+    if version > 1:
+        raise TableError(
+            f"table {table}: its Delta reader version is {version}, wanted 1 (no deletion vectors, "
+            "no column mapping), which DuckDB, Polars and Spark read alike; write to a new output"
+        )
+
+
+def ensure_table(
+    spark: SparkSession, table: Table, columns: T.StructType, comment: str, *, hint: str
+) -> None:
+    """Create the table with comments and change feed, or check that it is as we write it."""
+    if table_exists(spark, table):
+        require_columns(spark, table, columns, exactly=True, hint=hint)
+        require_plain_reader(spark, table)
+        return
+    builder = DeltaTable.createIfNotExists(spark)
+    builder = builder.location(table.text) if table.is_path else builder.tableName(table.text)
+    builder = builder.addColumns(columns).comment(comment)
+    for key, value in PROPERTIES.items():
+        builder = builder.property(key, value)
+    builder.execute()
+
+
+def read_table(spark: SparkSession, table: Table) -> DataFrame:
+    """The table's present rows."""
+    if table.is_path:
+        return spark.read.format("delta").load(table.text)
+    return spark.read.table(table.text)
+
+
+def stream_changes(spark: SparkSession, table: Table, options: Mapping[str, str]) -> DataFrame:
+    """A stream of the table's change feed, from its present rows on."""
+    reader = spark.readStream.format("delta").option("readChangeFeed", "true").options(**options)
+    return reader.load(table.text) if table.is_path else reader.table(table.text)
+
+
+def table_id(spark: SparkSession, table: Table) -> str:
+    """Delta's own id: another one after the table was dropped and made anew."""
+    return str(_detail(spark, table)["id"])
+
+
+def table_version(spark: SparkSession, table: Table) -> int:
+    """The newest version."""
+    row = _delta(spark, table).history(1).select("version").first()
+    assert row is not None
+    return int(row.version)
+
+
+def append(frame: DataFrame, table: Table, txn: Txn | None = None) -> None:
+    """Add rows in one commit."""
+    writer = frame.write.format("delta").mode("append")
+    if txn is not None:
+        writer = writer.option("txnAppId", txn.app).option("txnVersion", str(txn.version))
+    if table.is_path:
+        writer.save(table.text)
+    else:
+        writer.saveAsTable(table.text)
+
+
+def merge_into(table: Table, rows: DataFrame, condition: str) -> DeltaMergeBuilder:
+    """Begin a MERGE of ``rows`` (alias s) into the table (alias t)."""
+    target = _delta(rows.sparkSession, table).alias("t")
+    return target.merge(rows.alias("s"), condition)
+
+
+def run_merge(spark: SparkSession, merge: DeltaMergeBuilder, txn: Txn | None = None) -> None:
+    """Commit a MERGE. It takes its transaction mark from the session, having no options."""
+    prefix = "spark.databricks.delta.write."
+    marks = {} if txn is None else {"txnAppId": txn.app, "txnVersion": str(txn.version)}
+    with settings(spark, {prefix + key: value for key, value in marks.items()}):
+        merge.execute()
+
+
+@contextmanager
+def settings(spark: SparkSession, values: Mapping[str, str]) -> Iterator[None]:
+    """Session settings for the length of a block."""
+    before = {key: spark.conf.get(key, None) for key in values}
+    try:
+        for key, value in values.items():
+            spark.conf.set(key, value)
+        yield
+    finally:
+        for key, old in before.items():
+            if old is None:
+                spark.conf.unset(key)
+            else:
+                spark.conf.set(key, old)
+
+
+def _delta(spark: SparkSession, table: Table) -> DeltaTable:
+    if table.is_path:
+        return DeltaTable.forPath(spark, table.text)
+    return DeltaTable.forName(spark, table.text)
+
+
+def _detail(spark: SparkSession, table: Table) -> T.Row:
+    row = _delta(spark, table).detail().first()
+    assert row is not None
+    return row
+
+
+def _absolute(text: str) -> str:
+    # A relative directory must mean the same to the driver, to executors and in views.
+    return text.rstrip("/") if ":/" in text else os.path.abspath(text)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from jeans_udf.models.classifier import (
+    GREY,
+    Classifier,
+    build_classifier,
+    decide,
+    fit_square,
+    group_probabilities,
+)
+from jeans_udf.vocabulary import Vocabulary, parse_vocabulary
+
+
+@pytest.fixture(scope="module")
+def vocabulary() -> Vocabulary:
+    return parse_vocabulary(
+        {
+            "categories": ["jeans", "shorts"],
+            "groups": {
+                "wash": {"exclusive": True, "labels": ["light", "dark"], "applies_to": ["jeans"]},
+                "details": {"exclusive": False, "labels": ["cuffed", "cargo"]},
+            },
+        },
+        "test",
+    )
+
+
+THRESHOLDS = {"wash": 0.6, "cuffed": 0.5, "cargo": 0.3}
+
+
+def test_decide_answers_and_abstains(vocabulary: Vocabulary) -> None:
+    sure = decide(np.array([0.2, 0.8, 0.6, 0.1]), "jeans", vocabulary, THRESHOLDS)
+    assert sure.exclusive == {"wash": "dark"} and sure.multiple == {"details": ["cuffed"]}
+    assert sure.labels == ["dark", "cuffed"]
+    unsure = decide(np.array([0.45, 0.55, 0.1, 0.3]), "jeans", vocabulary, THRESHOLDS)
+    assert unsure.exclusive == {"wash": None} and unsure.labels == ["cargo"]
+    assert unsure.group_score(vocabulary.group("wash")) == pytest.approx(0.55)
+
+
+def test_a_group_that_does_not_apply_has_no_answer_and_no_score(vocabulary: Vocabulary) -> None:
+    answer = decide(np.array([0.0, 1.0, 0.9, 0.9]), "shorts", vocabulary, THRESHOLDS)
+    assert answer.exclusive == {"wash": None}
+    assert answer.group_score(vocabulary.group("wash")) is None
+    assert set(answer.scores) == {"cuffed", "cargo"}
+
+
+def test_scores_are_a_softmax_in_exclusive_groups_and_sigmoids_elsewhere(
+    vocabulary: Vocabulary,
+) -> None:
+    scores = group_probabilities(torch.tensor([[0.0, np.log(3.0), 0.0, -np.log(3.0)]]), vocabulary)
+    assert scores[0].tolist() == pytest.approx([0.25, 0.75, 0.5, 0.25])
+
+
+def test_fit_square_keeps_the_aspect_and_hides_the_background() -> None:
+    crop = np.zeros((40, 20, 4), dtype=np.uint8)
+    crop[:, :, :3] = (255, 0, 255)  # colour under transparent pixels must not show
+    crop[10:30, 5:15] = (10, 200, 30, 255)
+    square = fit_square(crop, 80)
+    assert square.shape == (80, 80, 3)
+    assert (square[:, :20] == GREY).all() and (square[:, 60:] == GREY).all()
+    assert square[40, 40].tolist() == [10, 200, 30]
+    assert square[:, :, 2].max() <= 130, "magenta of the background bled in"
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 500), (500, 1)])
+def test_fit_square_takes_any_shape(shape: tuple[int, int]) -> None:
+    assert fit_square(np.full((*shape, 4), 255, dtype=np.uint8), 32).shape == (32, 32, 3)
+
+
+def test_neighbours_do_not_change_scores(vocabulary: Vocabulary) -> None:
+    torch.manual_seed(0)
+    model = build_classifier("tf_efficientnet_lite0", 4)
+    classifier = Classifier(
+        model,
+        vocabulary,
+        size=64,
+        mean=(0.5,) * 3,
+        std=(0.5,) * 3,
+        thresholds=THRESHOLDS,
+        device=torch.device("cpu"),
+    )
+    rng = np.random.default_rng(1)
+    squares = [rng.integers(0, 256, (64, 64, 3), dtype=np.uint8) for _ in range(5)]
+    together = classifier.scores(squares)
+    alone = np.concatenate([classifier.scores([square]) for square in squares])
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+    assert classifier.classify([], []) == []

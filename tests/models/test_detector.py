@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from jeans_udf.errors import BundleError, ConfigError
+from jeans_udf.models.detector import (
+    Detector,
+    build_detector,
+    load_weights,
+    prepare_canvas,
+    read_detector_config,
+)
+
+CONFIG = "conf/detectors/mask_rcnn_lite0.yaml"
+
+
+@pytest.fixture(scope="module")
+def detector() -> Detector:
+    torch.manual_seed(0)
+    cfg = read_detector_config(CONFIG)
+    return Detector(
+        build_detector(cfg),
+        longest_side=128,
+        score_threshold=0.0,
+        max_garments=5,
+        device=torch.device("cpu"),
+    )
+
+
+def _pictures() -> list[np.ndarray]:
+    rng = np.random.default_rng(3)
+    return [rng.integers(0, 256, (200, 150, 3), dtype=np.uint8) for _ in range(3)]
+
+
+def test_the_canvas_depends_on_the_picture_alone() -> None:
+    canvas = prepare_canvas(np.full((400, 300, 3), 9, dtype=np.uint8), 320)
+    assert canvas.scaled == (320, 240) and canvas.shape == (320, 256)
+    assert canvas.original == (400, 300)
+    assert (canvas.pixels[:, :, :240] == 9).all()
+    assert (canvas.pixels[:, :, 240:] == 127).all(), "padding is the mean, which the model sees as 0"
+
+
+def test_neighbours_do_not_change_detections(detector: Detector) -> None:
+    canvases = [detector.prepare(picture) for picture in _pictures()]
+    for canvas, together in zip(canvases, detector.detect(canvases), strict=True):
+        alone = detector.detect([canvas])[0]
+        assert len(alone) == len(together) > 0
+        np.testing.assert_allclose(alone.boxes, together.boxes, atol=0.02)
+        np.testing.assert_allclose(alone.scores, together.scores, atol=1e-4)
+
+
+def test_boxes_and_masks_are_in_pixels_of_the_upright_image(detector: Detector) -> None:
+    found = detector.detect([detector.prepare(_pictures()[0])])[0]
+    assert found.boxes[:, [0, 2]].max() <= 150 and found.boxes[:, [1, 3]].max() <= 200
+    assert (found.boxes >= 0).all() and (np.diff(found.scores) <= 0).all()
+    masks = found.full_masks(200, 150)
+    assert masks is not None and masks.shape == (len(found), 200, 150)
+    for box, mask in zip(found.boxes, masks, strict=True):
+        rows, columns = np.nonzero(mask)
+        if rows.size:
+            assert columns.min() >= np.floor(box[0]) and columns.max() < np.ceil(box[2]) + 1
+            assert rows.min() >= np.floor(box[1]) and rows.max() < np.ceil(box[3]) + 1
+
+
+def test_no_canvas_no_detections(detector: Detector) -> None:
+    assert detector.detect([]) == []
+
+
+def test_max_garments_and_threshold_hold(detector: Detector) -> None:
+    assert len(detector.detect([detector.prepare(_pictures()[0])])[0]) <= 5
+    strict = Detector(
+        detector.model, longest_side=128, score_threshold=1.0, max_garments=5,
+        device=torch.device("cpu"),
+    )  # fmt: skip
+    found = strict.detect([strict.prepare(_pictures()[0])])[0]
+    assert len(found) == 0
+    masks = found.full_masks(10, 20)
+    assert masks is not None and masks.shape == (0, 10, 20)
+
+
+def test_a_config_with_an_unknown_key_is_named(tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text("VERSION: 2\nMODEL:\n  TIMMM:\n    NAME: x\n")
+    with pytest.raises(ConfigError, match="wrong.yaml"):
+        read_detector_config(wrong)
+
+
+def test_yaml_that_builds_python_objects_runs_nothing(tmp_path: Path) -> None:
+    hostile = tmp_path / "hostile.yaml"
+    marker = tmp_path / "ran"
+    hostile.write_text(f'VERSION: 2\nOUTPUT_DIR: !!python/object/apply:os.system ["touch {marker}"]\n')
+    with pytest.raises(ConfigError, match="hostile.yaml"):
+        read_detector_config(hostile)
+    assert not marker.exists()
+
+
+def test_weights_of_another_model_are_refused(tmp_path: Path, detector: Detector) -> None:
+    save_file({"x": torch.zeros(1)}, tmp_path / "other.safetensors")
+    with pytest.raises(BundleError, match="do not fit"):
+        load_weights(detector.model, tmp_path / "other.safetensors")
+    (tmp_path / "broken.safetensors").write_bytes(b"\xff" * 64)
+    with pytest.raises(BundleError, match="broken.safetensors"):
+        load_weights(detector.model, tmp_path / "broken.safetensors")

@@ -98,7 +98,7 @@ def find_bundle(name_or_directory: str) -> Path:
         return SHIPPED / name_or_directory
     raise BundleError(
         f"bundle {name_or_directory!r}: no such bundle comes with the package (known: "
-        f"{', '.join(shipped) or 'none'}); a bundle's directory is given with a slash, ./{name_or_directory}"
+        f"{', '.join(shipped) or 'none'}); a directory is given with a slash, ./{name_or_directory}"
     )
 
 

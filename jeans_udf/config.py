@@ -39,7 +39,7 @@ class ImageLimits(Section):
     formats: tuple[str, ...] = ("JPEG", "PNG", "WEBP")
     """Pillow's names of the formats that are opened; any other is `unsupported_format`."""
     roots: tuple[str, ...] = ()
-    """Folders that a `path` in the source may point into, links resolved; empty: no path is read."""
+    """Folders that a `path` in the source may point into, links resolved; empty: none is read."""
 
 
 class Batches(Section):

@@ -31,7 +31,7 @@ def padded_size(h: int, w: int, multiple: int = 32) -> tuple[int, int]:
 
 
 def encode_rle(mask: np.ndarray) -> dict[str, Any]:
-    """``mask (H, W) bool`` to ``{"size": [H, W], "counts": str}``, COCO's compressed run lengths."""
+    """``mask (H, W) bool`` to ``{"size": [H, W], "counts": str}``, COCO's run lengths."""
     rle = coco.encode(np.asfortranarray(mask, dtype=np.uint8))
     return {"size": [int(side) for side in rle["size"]], "counts": rle["counts"].decode("ascii")}
 
@@ -87,10 +87,15 @@ def cutout(image: np.ndarray, mask: np.ndarray | None, box: np.ndarray) -> np.nd
         raise ValueError(f"cutout: mask is {mask.shape}, wanted the image's {(height, width)}")
     tight = mask_box(mask) if mask is not None else None
     left, top, right, bottom = _whole_pixels(box if tight is None else tight, height, width)
-    crop = np.zeros((bottom - top, right - left, 4), dtype=np.uint8)
-    inside = np.ones(crop.shape[:2], bool) if mask is None else mask[top:bottom, left:right]
-    crop[inside, :3] = image[top:bottom, left:right][inside]
-    crop[..., 3] = np.where(inside, 255, 0)
+    picture = image[top:bottom, left:right]
+    crop = np.empty((*picture.shape[:2], 4), dtype=np.uint8)
+    if mask is None:
+        crop[..., :3], crop[..., 3] = picture, 255
+        return crop
+    # Multiplied, not indexed by the mask: less than half the time.
+    inside = mask[top:bottom, left:right].astype(np.uint8)
+    np.multiply(picture, inside[..., None], out=crop[..., :3])
+    np.multiply(inside, 255, out=crop[..., 3])
     return crop
 
 

@@ -39,15 +39,22 @@ _HTML = re.compile(rb"<(!doctype\s+html|html|head|body|script|title)\b", re.IGNO
 _PNM = re.compile(rb"P[1-7]\s")
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 """Not a stuffed zero, a fill byte or a restart: those are part of the entropy-coded data."""
+_JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+"""Markers of a frame header, which states the size."""
 
 
 @dataclass(frozen=True)
 class Structure:
-    """How a file is put together; ``ended`` is False if its end is missing."""
+    """How a file is put together, as far as it can be followed.
 
+    ``size`` is the declared (width, height), None where there is none; ``end`` is where the end
+    mark starts, None if the file has lost its end.
+    """
+
+    size: tuple[int, int] | None
     segments: int
     scans: int
-    ended: bool
+    end: int | None
 
     @property
     def is_bomb(self) -> bool:
@@ -76,58 +83,63 @@ def is_html(data: bytes) -> bool:
 
 
 def structure(kind: str, data: bytes) -> Structure:
-    """Walk the segments of a JPEG, PNG or WEBP; any other format counts as ended."""
-    if kind == "JPEG":
-        return _walk_jpeg(data)
-    if kind == "PNG":
-        return _walk_png(data)
-    whole = kind != "WEBP" or int.from_bytes(data[4:8], "little") + 8 <= len(data)
-    return Structure(0, 0, whole)
-
-
-def webp_size(data: bytes) -> tuple[int, int] | None:
-    """(width, height) of a WebP's canvas; None where its header is broken."""
-    chunk, body = data[12:16], data[20:30]
-    if len(body) < 10:
-        return None
-    if chunk == b"VP8X":
-        return int.from_bytes(body[4:7], "little") + 1, int.from_bytes(body[7:10], "little") + 1
-    if chunk == b"VP8L":
-        bits = int.from_bytes(body[1:5], "little")
-        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
-    if chunk == b"VP8 ":
-        width, height = int.from_bytes(body[6:8], "little"), int.from_bytes(body[8:10], "little")
-        return width & 0x3FFF, height & 0x3FFF
-    return None
+    """Walk the segments of a JPEG, PNG or WEBP; of any other format nothing is known."""
+    walk = {"JPEG": _walk_jpeg, "PNG": _walk_png, "WEBP": _read_webp}.get(kind)
+    return walk(data) if walk is not None else Structure(None, 0, 0, len(data))
 
 
 def _walk_jpeg(data: bytes) -> Structure:
     """Only the first picture of the file: a phone appends others, and films."""
-    segments = scans = 0
+    size, segments, scans, end = None, 0, 0, None
     at = 2
-    while segments <= MAX_SEGMENTS and scans <= MAX_SCANS:
+    while end is None and segments <= MAX_SEGMENTS and scans <= MAX_SCANS:
         match = _JPEG_MARKER.search(data, at)
         if match is None:
             break
         marker, at = data[match.start() + 1], match.end()
-        if marker == 0xD9:
-            return Structure(segments, scans, True)
+        end = match.start() if marker == 0xD9 else None
         segments += 1
         scans += marker == 0xDA
+        if marker in _JPEG_FRAMES:
+            size = size or _size(data[at + 5 : at + 7], data[at + 3 : at + 5])
         if marker not in (0x01, 0xD8):
             at += max(2, int.from_bytes(data[at : at + 2], "big"))
-    return Structure(segments, scans, False)
+    return Structure(size, segments, scans, end)
 
 
 def _walk_png(data: bytes) -> Structure:
-    segments = 0
+    segments, end = 0, None
     at = 8
-    while at + 8 <= len(data) and segments <= MAX_SEGMENTS:
-        if data[at + 4 : at + 8] == b"IEND":
-            return Structure(segments, 0, True)
+    while end is None and segments <= MAX_SEGMENTS and at + 8 <= len(data):
+        end = at if data[at + 4 : at + 8] == b"IEND" else None
         segments += 1
         at += 12 + int.from_bytes(data[at : at + 4], "big")
-    return Structure(segments, 0, False)
+    size = _size(data[16:20], data[20:24]) if data[12:16] == b"IHDR" else None
+    return Structure(size, segments, 0, end)
+
+
+def _read_webp(data: bytes) -> Structure:
+    chunk, body = data[12:16], data[20:30]
+    size = None
+    if chunk == b"VP8X":
+        size = int.from_bytes(body[4:7], "little") + 1, int.from_bytes(body[7:10], "little") + 1
+    elif chunk == b"VP8L":
+        bits = int.from_bytes(body[1:5], "little")
+        size = (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    elif chunk == b"VP8 ":
+        # The two highest bits ask for a scale, not for pixels.
+        sides = (int.from_bytes(side, "little") & 0x3FFF for side in (body[6:8], body[8:10]))
+        size = next(sides), next(sides)
+    end = int.from_bytes(data[4:8], "little") + 8
+    return Structure(size if len(body) == 10 else None, 0, 0, end if end <= len(data) else None)
+
+
+def _size(width: bytes, height: bytes) -> tuple[int, int] | None:
+    """None for a header that is cut or states no pixels: the decoder says what is wrong with it."""
+    if len(width) != len(height):
+        return None
+    sides = int.from_bytes(width, "big"), int.from_bytes(height, "big")
+    return sides if min(sides) > 0 else None
 
 
 def _text_head(data: bytes) -> bytes:

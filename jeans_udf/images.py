@@ -16,11 +16,11 @@ import re
 import numpy as np
 
 # Registering these three here spares Pillow from importing all its readers at the first picture.
-from PIL import Image, JpegImagePlugin, PngImagePlugin, WebPImagePlugin  # noqa: F401
+from PIL import Image, ImageChops, JpegImagePlugin, PngImagePlugin, WebPImagePlugin  # noqa: F401
 
 from jeans_udf.config import ImageLimits
 from jeans_udf.errors import Rejected
-from jeans_udf.image_format import image_format, is_html, structure, webp_size
+from jeans_udf.image_format import image_format, is_html, structure
 
 _METADATA = re.compile(rb"Exif\0\0|MPF\0|Photoshop 3\.0\0")
 """Names of the JPEG segments that hold EXIF, a phone's further pictures, Photoshop's data."""
@@ -58,6 +58,8 @@ def decode_image(data: bytes | None, limits: ImageLimits) -> np.ndarray:
         image: Image.Image = _open(data, limits)
         _check_size(image.size, limits)
         image.load()
+        if kind == "JPEG" and _runs_out(image, data):
+            raise Rejected("truncated", "JPEG: the picture's data end before its last pixel")
         orientation = _orientation(image)
         # One name for all steps, so that each step's picture is freed by the next.
         image = _rgb(image)
@@ -97,13 +99,10 @@ def _open(data: bytes, limits: ImageLimits) -> Image.Image:
 
 
 def _check_header(kind: str, data: bytes, limits: ImageLimits) -> None:
-    """What must be refused before Pillow opens the file."""
-    if kind == "WEBP":
-        # Opening a WebP allocates its canvas; the other formats read no more than their header.
-        size = webp_size(data)
-        if size is not None:
-            _check_size(size, limits)
+    """What must be refused before Pillow opens the file, which allocates a WebP's pixels."""
     found = structure(kind, data)
+    if found.size is not None:
+        _check_size(found.size, limits)
     if found.is_bomb:
         raise Rejected(
             "too_many_pixels",
@@ -119,6 +118,21 @@ def _check_size(size: tuple[int, int], limits: ImageLimits) -> None:
         raise Rejected(
             "too_many_pixels", f"{width} x {height}; images.max_pixels={limits.max_pixels}"
         )
+
+
+def _runs_out(image: Image.Image, data: bytes) -> bool:
+    """Whether a JPEG has an end mark, but less data than pixels.
+
+    libjpeg goes on in mid-grey then, and Pillow does not pass its warning on. A picture that ends
+    in this grey by itself stays the same when further bits are put before its end mark.
+    """
+    corner = image.crop((max(0, image.width - 8), image.height - 1, *image.size))
+    if corner.mode not in ("L", "RGB") or set(corner.tobytes()) != {128}:
+        return False
+    # The zero keeps a last 0xFF from becoming a marker.
+    more = data[: structure("JPEG", data).end] + b"\0" + b"\x55" * 64 + b"\xff\xd9"
+    longer = Image.open(io.BytesIO(more), formats=["JPEG"])
+    return ImageChops.difference(image, longer).getbbox() is not None
 
 
 def _orientation(image: Image.Image) -> int:
@@ -182,6 +196,6 @@ def _explain(kind: str | None, data: bytes, error: Exception) -> Rejected:
     if kind is None:
         what = "looks like HTML" if is_html(data) else "the first bytes are of no known format"
         return Rejected("not_an_image", what)
-    if "truncated" in message or not structure(kind, data).ended:
+    if "truncated" in message or structure(kind, data).end is None:
         return Rejected("truncated", f"{kind}: the file ends before the picture does")
     return Rejected("decode_error", f"{kind}: the decoder failed with {type(error).__name__}")

@@ -8,12 +8,11 @@ A hard link is a file like any other: who may write below a root decides what it
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import stat
 from collections.abc import Sequence
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from jeans_udf.config import ImageLimits
 from jeans_udf.errors import Rejected
@@ -44,7 +43,7 @@ def read_image_file(path: str, limits: ImageLimits) -> bytes:
             # Told by reading, not by the size alone: a file may grow, and some state no size.
             data = file.read(limits.max_bytes + 1)
     except OSError as error:
-        raise _refusal(error) from None
+        raise Rejected("missing_file", f"cannot be read: {error.strerror}") from None
     if len(data) > limits.max_bytes:
         raise Rejected("too_many_bytes", f"a file above images.max_bytes={limits.max_bytes}")
     return data
@@ -57,21 +56,13 @@ def _local_path(text: str) -> str:
     scheme = _SCHEME.match(text)
     if scheme is None:
         path = text
-    elif scheme[1].lower() != "file":
+    elif scheme[1].lower() == "file":
+        path = _path_of_url(text[scheme.end() :])
+    else:
         raise Rejected(
             "forbidden_path",
-            f"scheme {scheme[1][:20]!r}: only local files are read "
-            "(a file name with a colon is written ./name)",
+            "a URL: only local files are read (a file name with a colon is written ./name)",
         )
-    else:
-        try:
-            url = urlsplit(text)
-        except ValueError:
-            raise Rejected("forbidden_path", "not a valid file: URL") from None
-        if url.netloc not in ("", "localhost") or not url.path.startswith("/"):
-            raise Rejected("forbidden_path", "a file: URL of another machine or without a path")
-        # A '?' or '#' is a mark of URLs; in a file's own name it must come as %3F or %23.
-        path = unquote(url.path, errors="surrogateescape")
     try:
         encoded = os.fsencode(path)
     except UnicodeEncodeError:
@@ -79,6 +70,20 @@ def _local_path(text: str) -> str:
     if b"\0" in encoded:
         raise Rejected("forbidden_path", "the path holds a NUL byte")
     return path
+
+
+def _path_of_url(rest: str) -> str:
+    """``/dir/name`` of ``/dir/name``, ``///dir/name`` or ``//localhost/dir/name``.
+
+    ``?`` and ``#`` stay part of the name: Spark writes them unescaped, and a file has no query.
+    """
+    host = ""
+    if rest.startswith("//"):
+        host, slash, rest = rest[2:].partition("/")
+        rest = slash + rest
+    if host not in ("", "localhost") or not rest.startswith("/"):
+        raise Rejected("forbidden_path", "a file: URL of another machine, or without a path")
+    return unquote(rest, errors="surrogateescape")
 
 
 def _below_a_root(path: str, roots: Sequence[str]) -> tuple[str, list[str]]:
@@ -94,7 +99,7 @@ def _below_a_root(path: str, roots: Sequence[str]) -> tuple[str, list[str]]:
 
 def _open_regular(root: str, parts: Sequence[str]) -> int:
     """A descriptor of the regular file; raises OSError, or `Rejected` for anything else."""
-    folder = os.open(root, _PASS_THROUGH & ~os.O_NOFOLLOW)
+    folder = os.open(root, _PASS_THROUGH)
     try:
         for name in parts[:-1]:
             inner = os.open(name, _PASS_THROUGH, dir_fd=folder)
@@ -116,9 +121,3 @@ def _open_regular(root: str, parts: Sequence[str]) -> int:
 def _check_regular(found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode):
         raise Rejected("forbidden_path", "a folder, link, pipe or device, not a regular file")
-
-
-def _refusal(error: OSError) -> Rejected:
-    if error.errno == errno.ELOOP:
-        return Rejected("forbidden_path", "a link that leads nowhere, or was changed meanwhile")
-    return Rejected("missing_file", f"cannot be read: {error.strerror}")

@@ -100,6 +100,7 @@ class Tagger:
         detected = time.perf_counter()
         found = [self._cut(image, d) for image, d in zip(batch, detections, strict=True)]
         self._classify([garment for garments in found for garment in garments])
+        found = [self._verified(garments) for garments in found]
         seconds = {
             "detect": (detected - start) / len(batch),
             "classify": (time.perf_counter() - detected) / len(batch),
@@ -137,10 +138,19 @@ class Tagger:
         for start in range(0, len(garments), size):
             chunk = garments[start : start + size]
             answers = self.classifier.classify(
-                [garment.square for garment in chunk], [garment.category for garment in chunk]
+                [garment.square for garment in chunk],
+                [(garment.category, garment.score) for garment in chunk],
             )
-            for garment, attributes in zip(chunk, answers, strict=True):
-                garment.attributes = attributes
+            for garment, answer in zip(chunk, answers, strict=True):
+                garment.category, garment.score, garment.attributes = answer
+
+    def _verified(self, garments: list[Found]) -> list[Found]:
+        """Those that the classifier's verdict leaves above the threshold, numbered best first."""
+        kept = [g for g in garments if g.score >= self.detector.score_threshold]
+        kept.sort(key=lambda garment: -garment.score)
+        for number, garment in enumerate(kept):
+            garment.number = number
+        return kept
 
 
 def load_detector(bundle: Bundle, config: TaggingConfig, device: torch.device) -> Detector:
@@ -162,7 +172,7 @@ def load_detector(bundle: Bundle, config: TaggingConfig, device: torch.device) -
 def load_classifier(bundle: Bundle, device: torch.device) -> Classifier:
     """The bundle's classifier on ``device``."""
     spec = bundle.manifest.classifier
-    model = build_classifier(spec.backbone, len(bundle.vocabulary.labels))
+    model = build_classifier(spec.backbone, bundle.vocabulary)
     load_weights(model, bundle.path(spec.weights))
     return Classifier(
         model,

@@ -71,8 +71,8 @@ def task_device(kind: str) -> str:
         return f"cuda:{given.addresses[0]}" if given else "cuda:0"
     if kind == "cuda":
         raise RuntimeError(
-            "device.kind=cuda, but torch sees no GPU in this task; set spark.task.resource.gpu.amount "
-            "and the executor's, or use device.kind=auto"
+            "device.kind=cuda, but torch sees no GPU in this task; set "
+            "spark.task.resource.gpu.amount and the executor's, or use device.kind=auto"
         )
     return "cpu"
 

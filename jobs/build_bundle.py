@@ -1,8 +1,8 @@
 """Assemble a model bundle from a trained detector and a trained classifier.
 
 Weights are stored in half precision (norms and biases stay whole), every file's sha256 goes into
-manifest.json. The detector's score threshold is the least one at which at most
---max-tagged-negatives of the validation photos without garments get one.
+manifest.json. The score threshold is fitted on the validation photos by running the whole pass over
+them: the least one at which at most --max-tagged-negatives of those without garments get one.
 
 Example:
   python jobs/build_bundle.py --name jeans-lite0 --version 1 --detector runs/detector \\
@@ -17,7 +17,9 @@ import sys
 from pathlib import Path
 
 from jeans_udf.errors import EXIT_USAGE, UsageError
-from jeans_udf.training.assemble import assemble_bundle, fit_score_threshold
+from jeans_udf.training.assemble import Parts, assemble_bundle
+from jeans_udf.training.coco import read_coco
+from jeans_udf.vocabulary import load_vocabulary
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -34,39 +36,34 @@ def parse_arguments() -> argparse.Namespace:
     add("--val-photos", required=True, help="folder of validation photos")
     add("--val-annotations", required=True, help="their COCO file")
     add("--max-tagged-negatives", type=float, default=0.05, help="share, 0 to 1")
-    add("--score-threshold", type=float, help="take this one instead of fitting it")
     add("--output", required=True, type=Path, help="folder to write; replaced when it is a bundle")
     return parser.parse_args()
 
 
 def main() -> int:
     args = parse_arguments()
+    parts = Parts(
+        name=args.name,
+        version=args.version,
+        detector=args.detector,
+        classifier=args.classifier,
+        vocabulary=args.vocabulary,
+        training_data=args.training_data,
+    )
     try:
-        threshold, metrics = fit_score_threshold(
-            args.detector,
-            args.vocabulary,
-            args.val_photos,
-            args.val_annotations,
-            most_tagged=args.max_tagged_negatives,
-            given=args.score_threshold,
-        )
+        categories = load_vocabulary(args.vocabulary).categories
+        photos = read_coco(args.val_photos, args.val_annotations, categories)
         bundle = assemble_bundle(
-            args.output,
-            name=args.name,
-            version=args.version,
-            detector=args.detector,
-            classifier=args.classifier,
-            vocabulary=args.vocabulary,
-            training_data=args.training_data,
-            score_threshold=threshold,
-            detector_metrics=metrics,
+            args.output, parts, photos, most_tagged=args.max_tagged_negatives
         )
     except UsageError as error:
         print(f"build_bundle: {error}", file=sys.stderr)
         return EXIT_USAGE
     size = sum(file.stat().st_size for file in bundle.directory.rglob("*")) / 1e6
     print(f"wrote {bundle.directory}: {bundle.model_version}, {size:.1f} MB, "
-          f"score threshold {threshold}")
+          f"score threshold {bundle.manifest.detector.score_threshold}")
+    for name, value in bundle.manifest.metrics.items():
+        print(f"  {name} {value:.3f}")
     return 0
 
 

@@ -1,9 +1,10 @@
 """Train the attribute classifier (fastai) on masked crops of annotated garments.
 
 Crops are cut from the photos by their COCO masks, as the tagging job cuts them. The labels CSV has
-file_path, annotation_id, category and a column for each group of the vocabulary. Stop it at any
-time: the same command resumes from the last whole epoch. Give --photos, --annotations and --labels
-several times to train on several sets.
+file_path, annotation_id, category and a column for each group of the vocabulary. With --detector
+garments are cut as that detector finds them, and what it finds on photos without garments teaches
+the classifier to say so. Stop it at any time: the same command resumes from the last whole epoch.
+Give --photos, --annotations and --labels several times to train on several sets.
 
 Example:
   python jobs/train_classifier.py --photos DIR --annotations DIR/instances_train.json \\
@@ -23,8 +24,14 @@ import torch
 from jeans_udf.errors import EXIT_USAGE, ConfigError, UsageError
 from jeans_udf.evaluation.plots import plot_classifier_training, plot_label_scores
 from jeans_udf.models.classifier import build_classifier
+from jeans_udf.models.detector import (
+    Detector,
+    build_detector,
+    load_weights,
+    read_detector_config,
+)
 from jeans_udf.training.classifier import MEAN, STD, Recipe, load_pretrained, train_classifier
-from jeans_udf.training.coco import read_coco
+from jeans_udf.training.coco import negatives_as_photos, read_coco, read_negatives
 from jeans_udf.training.crops import Crop, cut_crops, read_labels
 from jeans_udf.vocabulary import Vocabulary, load_vocabulary
 
@@ -41,6 +48,9 @@ def parse_arguments() -> argparse.Namespace:
     add("--val-photos", required=True, help="folder of validation photos")
     add("--val-annotations", required=True, help="their COCO file")
     add("--val-labels", required=True, help="their labels CSV")
+    add("--detector", type=Path, help="output of train_detector.py")
+    add("--negatives", nargs=2, action="append", default=[], metavar=("DIR", "LIST"),
+        help="folder, and a text file of its photos that show no garment, one path a line")
     add("--backbone", default="tf_efficientnet_lite0", help="name of a timm network")
     add("--weights", help="safetensors with the backbone's pretrained weights")
     add("--size", type=int, default=224, help="side of the square crop in pixels")
@@ -53,7 +63,9 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def training_crops(args: argparse.Namespace, vocabulary: Vocabulary) -> list[Crop]:
+def training_crops(
+    args: argparse.Namespace, vocabulary: Vocabulary, detector: Detector | None
+) -> list[Crop]:
     sets = (args.photos, args.annotations, args.labels)
     if len({len(values) for values in sets}) != 1:
         raise ConfigError(
@@ -64,8 +76,20 @@ def training_crops(args: argparse.Namespace, vocabulary: Vocabulary) -> list[Cro
     for number, (folder, file, labels) in enumerate(zip(*sets, strict=True)):
         photos = read_coco(folder, file, vocabulary.categories)
         place = args.output / "crops" / f"train_{number}"
-        crops += cut_crops(photos, read_labels(labels, vocabulary), place, args.size)
+        crops += cut_crops(photos, read_labels(labels, vocabulary), place, args.size, detector)
+    for number, (folder, listing) in enumerate(args.negatives):
+        photos = negatives_as_photos(read_negatives(listing, folder))
+        place = args.output / "crops" / f"negatives_{number}"
+        crops += cut_crops(photos, {}, place, args.size, detector)
     return crops
+
+
+def load_trained_detector(folder: Path) -> Detector:
+    cfg = read_detector_config(folder / "detector.yaml")
+    model = build_detector(cfg)
+    load_weights(model, folder / "detector.safetensors")
+    return Detector(model, longest_side=cfg.INPUT.MAX_SIZE_TEST, score_threshold=0.2,
+                    max_garments=5, device=torch.device("cpu"))
 
 
 def main() -> int:
@@ -74,17 +98,19 @@ def main() -> int:
         torch.set_num_threads(args.threads)
     try:
         vocabulary = load_vocabulary(args.vocabulary)
-        train = training_crops(args, vocabulary)
+        detector = load_trained_detector(args.detector) if args.detector else None
+        train = training_crops(args, vocabulary, detector)
         valid = cut_crops(
             read_coco(args.val_photos, args.val_annotations, vocabulary.categories),
             read_labels(args.val_labels, vocabulary),
             args.output / "crops" / "valid",
             args.size,
+            detector,
         )
         recipe = Recipe(epochs=args.epochs, batch_size=args.batch_size,
                         learning_rate=args.learning_rate, seed=args.seed)
         torch.manual_seed(args.seed)
-        model = build_classifier(args.backbone, len(vocabulary.labels), recipe.drop_rate)
+        model = build_classifier(args.backbone, vocabulary, recipe.drop_rate)
         if args.weights:
             load_pretrained(model, Path(args.weights))
     except UsageError as error:

@@ -272,7 +272,7 @@ def main() -> int:
         if not options.no_install:
             if not present:
                 pip("install", "--no-deps", wheel, doing=f"the installation of {wheel}")
-            print(python("-c", CHECK, doing="using the installed Detectron2"))
+            print(python("-W", "ignore", "-c", CHECK, doing="using the installed Detectron2"))
     except BuildError as error:
         print(f"Detectron2: {error}", file=sys.stderr)
         return 1

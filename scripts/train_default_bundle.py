@@ -59,6 +59,7 @@ def main() -> int:
         "--negatives", args.data / "weak_photos", negatives,
         "--output", runs / "detector", "--epochs", args.detector_epochs)
     run("jobs/train_classifier.py", *train, *labels, *validation, "--weights", backbone,
+        "--detector", runs / "detector", "--negatives", args.data / "weak_photos", negatives,
         "--output", runs / "classifier", "--epochs", args.classifier_epochs)
     run("jobs/build_bundle.py", "--name", "jeans-lite0", "--version", "1", *validation,
         "--detector", runs / "detector", "--classifier", runs / "classifier",

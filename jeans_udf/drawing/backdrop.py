@@ -135,8 +135,8 @@ def street(canvas: Canvas, rng: Rng) -> None:
     small += (smooth(rng, (height, width), (14, 14)) * 0.03)[..., None]
     blur = float(rng.uniform(0.4, 0.9))
     image = Image.fromarray((np.clip(small, 0, 1) * 255).astype(np.uint8))
-    image = image.resize((int(width * blur), int(height * blur)), Image.BOX)
-    image = image.resize((canvas.width, canvas.height), Image.BICUBIC)
+    image = image.resize((int(width * blur), int(height * blur)), Image.Resampling.BOX)
+    image = image.resize((canvas.width, canvas.height), Image.Resampling.BICUBIC)
     canvas.rgb[:] = np.asarray(image, np.float32) / 255
     rough = grain(rng, (canvas.height, canvas.width)) * 0.03
     rough[: ground * 4] *= 0.3

@@ -61,7 +61,7 @@ class Canvas:
         small = Image.fromarray((np.pad(alpha, pad) * 255).astype(np.uint8)).reduce(4)
         small = small.filter(ImageFilter.GaussianBlur(blur / 4))
         size = (small.width * 4, small.height * 4)
-        soft = np.asarray(small.resize(size, Image.BILINEAR), np.float32) / 255
+        soft = np.asarray(small.resize(size, Image.Resampling.BILINEAR), np.float32) / 255
         corner = (at[0] - pad + round(shift[0]), at[1] - pad + round(shift[1]))
         self.shade(1.0 - soft * strength, corner)
 
@@ -99,7 +99,7 @@ def rounded(alpha: np.ndarray, depth: float, radius: float) -> np.ndarray:
     image = Image.fromarray((alpha * 255).astype(np.uint8))
     factor = 4 if min(alpha.shape) > 32 and radius > 4 else 1
     small = image.reduce(factor).filter(ImageFilter.GaussianBlur(radius / factor))
-    soft = np.asarray(small.resize(image.size, Image.BILINEAR), np.float32) / 255
+    soft = np.asarray(small.resize(image.size, Image.Resampling.BILINEAR), np.float32) / 255
     return 1.0 - depth + depth * np.clip(soft * 1.6 - 0.5, 0.0, 1.0) * 1.15
 
 

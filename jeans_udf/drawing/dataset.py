@@ -39,7 +39,9 @@ def draw_dataset(
     directory = Path(directory)
     (directory / "photos").mkdir(parents=True, exist_ok=True)
     (directory / "annotations").mkdir(exist_ok=True)
-    images, annotations, attributes, photos = [], [], [], []
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    attributes, photos = [], []
     for number, picture, name in _pictures(directory / "photos", count, seed, negatives):
         image_id = start_id + number
         height, width = picture.image.shape[:2]

@@ -74,9 +74,9 @@ def _warp(
     source = np.array([(0, 0), (width, 0), (width, height), (0, height)], float)
     numbers = tuple(_homography(source, corners - low).tolist())
     colour = Image.fromarray((cutout.rgb * 255).astype(np.uint8))
-    colour = colour.transform(size, Image.PERSPECTIVE, numbers, Image.BILINEAR)
+    colour = colour.transform(size, Image.Transform.PERSPECTIVE, numbers, Image.Resampling.BILINEAR)
     alpha = Image.fromarray((cutout.alpha * 255).astype(np.uint8))
-    alpha = alpha.transform(size, Image.PERSPECTIVE, numbers, Image.BILINEAR)
+    alpha = alpha.transform(size, Image.Transform.PERSPECTIVE, numbers, Image.Resampling.BILINEAR)
     return (
         np.asarray(colour, np.float32) / 255,
         np.asarray(alpha, np.float32) / 255,

@@ -21,14 +21,14 @@ def smooth(
     if angle != 0.0 and min(period) >= 5:
         # Large blobs lose nothing at half the size, and turning them costs a quarter.
         half = smooth(rng, (height // 2 + 1, width // 2 + 1), (period[0] / 2, period[1] / 2), angle)
-        return np.asarray(Image.fromarray(half).resize((width, height), Image.BILINEAR))
+        return np.asarray(Image.fromarray(half).resize((width, height), Image.Resampling.BILINEAR))
     along, across = max(period[0], 1.0), max(period[1], 1.0)
     if angle == 0.0:
         grid = rng.standard_normal(
             (int(height / across) + 2, int(width / along) + 2), dtype=np.float32
         )
         box = (0.0, 0.0, max(width / along, 1.0), max(height / across, 1.0))
-        return np.asarray(Image.fromarray(grid).resize((width, height), Image.BICUBIC, box=box))
+        return np.asarray(Image.fromarray(grid).resize((width, height), Image.Resampling.BICUBIC, box=box))
     reach = math.hypot(height, width)
     columns, rows = int(reach / along) + 6, int(reach / across) + 6
     grid = rng.standard_normal((rows, columns), dtype=np.float32)
@@ -43,7 +43,7 @@ def smooth(
         rows / 2 - (-sin * width + cos * height) / 2 / across,
     )
     field = Image.fromarray(grid).transform(
-        (width, height), Image.AFFINE, coefficients, Image.BICUBIC
+        (width, height), Image.Transform.AFFINE, coefficients, Image.Resampling.BICUBIC
     )
     return np.asarray(field)
 

@@ -100,7 +100,7 @@ def _torso(
 ) -> None:  # fmt: skip
     hem = WAIST - cover
     flare = max(cover, 0) * 0.12
-    half = [(4.5, 147), (12, 145), (18.5, 141), (17.2, 128), (15.2, 115)]
+    half: list[tuple[float, float]] = [(4.5, 147), (12, 145), (18.5, 141), (17.2, 128), (15.2, 115)]
     if cover > 0:
         half += [(17.5 + flare, min(96, hem + 5)), (18.6 + flare, hem)]
     else:

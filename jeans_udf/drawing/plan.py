@@ -145,7 +145,8 @@ def make_plan(rng: Rng, category: str, view: str, wishes: Mapping[str, Any]) -> 
         back=back and "drawstring" not in details,
     )
     if wishes.get("fabric") is not None:
-        plan = replace(plan, colour=tuple(float(c) / 255 for c in wishes["fabric"]))
+        red, green, blue = (float(c) / 255 for c in wishes["fabric"])
+        plan = replace(plan, colour=(red, green, blue))
     return plan
 
 

@@ -135,7 +135,7 @@ def outline(
     legs[1].right += (body + half - legs[1].right) * (1 - leave)
     front = stance.front if stance else int(rng.integers(2))
     return Outline(
-        scale, height, width, waist, crotch, body - half, body + half, legs, front,
+        scale, height, width, waist, crotch, body - half, body + half, (legs[0], legs[1]), front,
         dip * scale, size,
     )  # fmt: skip
 

@@ -44,7 +44,7 @@ def coco_truth(photos: Sequence[Photo], categories: Sequence[str]) -> dict[str, 
 def average_precision(
     truth: dict[str, Any], results: list[dict[str, Any]], kind: str
 ) -> dict[str, float]:
-    """``AP``, ``AP50`` and each by category (``AP/jeans``), 0 to 1; NaN for a category without truth.
+    """``AP``, ``AP50`` and each by category (``AP/jeans``), 0 to 1; NaN where there is no truth.
 
     ``results`` are COCO result rows; ``kind`` is ``bbox`` or ``segm``.
     """

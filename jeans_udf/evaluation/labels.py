@@ -59,9 +59,9 @@ def decisions(
     vocabulary: Vocabulary,
     thresholds: dict[str, float],
 ) -> np.ndarray:
-    """Labels (N, L) bool that `decide` gives for scores (N, L)."""
+    """Labels (N, L) bool that `decide` gives for scores (N, L or more)."""
     names = vocabulary.labels
-    chosen = np.zeros(scores.shape, dtype=bool)
+    chosen = np.zeros((len(scores), len(names)), dtype=bool)
     for row, (values, category) in enumerate(zip(scores, categories, strict=True)):
         given = set(decide(values, category, vocabulary, thresholds).labels)
         chosen[row] = [name in given for name in names]

@@ -7,6 +7,8 @@ network in ``MODEL.TIMM.NAME``; ``MODEL.FPN.IN_FEATURES`` are its stages ``s2`` 
 
 from __future__ import annotations
 
+from typing import Any
+
 import timm
 import torch
 from detectron2.config import CfgNode
@@ -34,7 +36,7 @@ class TimmBackbone(Backbone):
     def __init__(self, name: str, out_features: list[str], freeze_at: int) -> None:
         super().__init__()
         self.net = timm.create_model(name, features_only=True, pretrained=False)
-        info = self.net.feature_info
+        info: Any = self.net.feature_info
         self._stages = [f"s{stride.bit_length() - 1}" for stride in info.reduction()]
         unknown = [feature for feature in out_features if feature not in self._stages]
         if unknown:

@@ -1,7 +1,9 @@
 """Attribute classifier: a timm network over masked crops, in plain torch.
 
 One linear layer gives a logit for each label of the vocabulary. Within an exclusive group they are
-one softmax, in other groups each is a sigmoid.
+one softmax, in other groups each is a sigmoid. After them stands the verdict, one softmax more:
+``none`` (the crop shows no bottom garment) and the categories. It sees the garment alone and
+larger than the detector does, so it drops what the detector mistook for a garment.
 """
 
 from __future__ import annotations
@@ -19,6 +21,37 @@ from jeans_udf.vocabulary import Group, Vocabulary
 
 GREY = 127
 """Value of the background: the middle, so that a mask's edge is no darker or lighter than it."""
+
+
+NONE = "none"
+"""Verdict on a crop that shows no garment of the vocabulary."""
+
+
+def output_names(vocabulary: Vocabulary) -> tuple[str, ...]:
+    """Names of the logits, in order: the labels, then ``category:none``, ``category:jeans``, …"""
+    verdicts = (f"category:{name}" for name in (NONE, *vocabulary.categories))
+    return (*vocabulary.labels, *verdicts)
+
+
+def exclusive_spans(vocabulary: Vocabulary) -> list[slice]:
+    """Where the softmaxes of the output stand: exclusive groups, and the verdict last."""
+    spans = [s for n, s in vocabulary.spans().items() if vocabulary.group(n).exclusive]
+    return [*spans, slice(len(vocabulary.labels), len(output_names(vocabulary)))]
+
+
+def verify(
+    detected: str, score: float, verdict: np.ndarray, categories: Sequence[str]
+) -> tuple[str, float]:
+    """Category and score of a garment: the detector's, checked by a ``(C + 1,)`` verdict.
+
+    The score is the detector's times the chance that the crop shows a garment at all. The category
+    maximises the product of both models' opinions; the detector's gives what it leaves of its
+    score to the other categories alike.
+    """
+    others = (1 - score) / max(1, len(categories) - 1)
+    prior = np.array([score if name == detected else others for name in categories])
+    best = int((prior * verdict[1:]).argmax())
+    return categories[best], float(score * (1 - verdict[0]))
 
 
 @dataclass(frozen=True)
@@ -42,12 +75,14 @@ class Attributes:
         return max(scores) if scores else None
 
 
-def build_classifier(backbone: str, labels: int, drop_rate: float = 0.0) -> nn.Module:
-    """A timm network with one linear layer to ``labels`` logits."""
-    model = timm.create_model(
-        backbone, pretrained=False, num_classes=labels, drop_rate=drop_rate
+def build_classifier(backbone: str, vocabulary: Vocabulary, drop_rate: float = 0.0) -> nn.Module:
+    """A timm network with one linear layer to the logits of `output_names`."""
+    return timm.create_model(
+        backbone,
+        pretrained=False,
+        num_classes=len(output_names(vocabulary)),
+        drop_rate=drop_rate,
     )
-    return model
 
 
 def fit_square(crop: np.ndarray, size: int) -> np.ndarray:
@@ -68,18 +103,17 @@ def fit_square(crop: np.ndarray, size: int) -> np.ndarray:
 
 
 def group_probabilities(logits: torch.Tensor, vocabulary: Vocabulary) -> torch.Tensor:
-    """Logits (N, L) to scores (N, L): softmax within exclusive groups, sigmoid elsewhere."""
+    """Logits (N, outputs) to scores: softmax within exclusive groups, sigmoid elsewhere."""
     scores = torch.sigmoid(logits)
-    for name, span in vocabulary.spans().items():
-        if vocabulary.group(name).exclusive:
-            scores[:, span] = torch.softmax(logits[:, span], dim=1)
+    for span in exclusive_spans(vocabulary):
+        scores[:, span] = torch.softmax(logits[:, span], dim=1)
     return scores
 
 
 def decide(
     scores: np.ndarray, category: str, vocabulary: Vocabulary, thresholds: Mapping[str, float]
 ) -> Attributes:
-    """Labels of one garment from its scores ``(L,)``.
+    """Labels of one garment from its scores ``(L,)`` (or longer: the verdict is not read).
 
     ``thresholds`` holds one value for each exclusive group and one for each label of the others.
     """
@@ -119,7 +153,7 @@ class Classifier:
         thresholds: Mapping[str, float],
         device: torch.device,
     ) -> None:
-        self.model = model.eval().to(device=device, memory_format=torch.channels_last)
+        self.model = model.eval().to(device).to(memory_format=torch.channels_last)
         self.vocabulary = vocabulary
         self.size = size
         self.thresholds = dict(thresholds)
@@ -133,16 +167,24 @@ class Classifier:
 
     @torch.inference_mode()
     def scores(self, squares: Sequence[np.ndarray]) -> np.ndarray:
-        """Scores (N, L) float32 of prepared crops."""
+        """Scores (N, outputs) float32 of prepared crops, in the order of `output_names`."""
         batch = torch.from_numpy(np.stack(squares)).to(self.device).permute(0, 3, 1, 2).float()
         batch = ((batch - self._mean) / self._std).contiguous(memory_format=torch.channels_last)
         return group_probabilities(self.model(batch), self.vocabulary).cpu().numpy()
 
-    def classify(self, squares: Sequence[np.ndarray], categories: Sequence[str]) -> list[Attributes]:
-        """Attributes of prepared crops, each with the category that the detector gave."""
+    def classify(
+        self, squares: Sequence[np.ndarray], detected: Sequence[tuple[str, float]]
+    ) -> list[tuple[str, float, Attributes]]:
+        """Category, score and attributes of prepared crops.
+
+        ``detected`` are the category and score that the detector gave each of them.
+        """
         if not squares:
             return []
-        return [
-            decide(row, category, self.vocabulary, self.thresholds)
-            for row, category in zip(self.scores(squares), categories, strict=True)
-        ]
+        answers = []
+        for row, (category, score) in zip(self.scores(squares), detected, strict=True):
+            verdict = row[len(self.vocabulary.labels) :]
+            category, score = verify(category, score, verdict, self.vocabulary.categories)
+            attributes = decide(row, category, self.vocabulary, self.thresholds)
+            answers.append((category, score, attributes))
+        return answers

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -114,14 +115,14 @@ class Detector:
 
     def __init__(
         self,
-        model: nn.Module,
+        model: Any,
         *,
         longest_side: int,
         score_threshold: float,
         max_garments: int,
         device: torch.device,
     ) -> None:
-        self.model = model.eval().to(device=device, memory_format=torch.channels_last)
+        self.model = model.eval().to(device).to(memory_format=torch.channels_last)
         self.longest_side = longest_side
         self.score_threshold = score_threshold
         self.max_garments = max_garments

@@ -68,6 +68,7 @@ def _environment() -> Environment:
     environment.filters |= {
         "plain": plain_text,
         "thousands": lambda number: f"{number:,}",
+        "compact": lambda number: f"{number / 1e6:.1f} M" if number >= 1e6 else f"{number:,}",
         "percent": lambda share: f"{100 * share:.0f}%",
         "words": lambda name: name.replace("_", " "),
         "when": format_time,

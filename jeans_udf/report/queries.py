@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 from jeans_udf.report.data import Query
 
@@ -28,8 +27,8 @@ WHERE {contains}
 
 
 def example_queries(output: str) -> tuple[Query, ...]:
-    """For an output folder, or for a schema's tables, which DuckDB cannot reach."""
-    folder = "/" in output or "\\" in output or Path(output).is_dir()
+    """``output``: a folder, absolute or a URI, or a schema, whose tables DuckDB cannot reach."""
+    folder = "/" in output
     spark = _spark_names(output, folder)
     queries = [
         Query("Which washes are in the catalog?", "Spark SQL", _fill(_COUNT_BY_WASH, spark)),
@@ -54,10 +53,10 @@ def _fill(text: str, name: Callable[[str], str], contains: str = "") -> str:
 def _spark_names(output: str, folder: bool) -> Callable[[str], str]:
     if not folder:
         return lambda table: f"{output}.{table}"
-    root = str(Path(output).absolute()).replace("`", "``")
+    root = output.replace("`", "``")
     return lambda table: f"delta.`{root}/{table}`"
 
 
 def _duckdb_name(output: str) -> Callable[[str], str]:
-    root = str(Path(output).absolute()).replace("'", "''")
+    root = output.replace("'", "''")
     return lambda table: f"delta_scan('{root}/{table}')"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
@@ -31,6 +31,7 @@ from jeans_udf.report.data import (
 from jeans_udf.report.page import SHOWN_GARMENTS
 from jeans_udf.report.pictures import Album
 from jeans_udf.report.queries import example_queries
+from jeans_udf.tables import Output, Table, read_table, require_table
 
 REJECTED_OF_EACH_REASON = 3
 LATEST_RUNS = 6
@@ -64,10 +65,20 @@ class Frames:
     tagging_runs: DataFrame
 
 
+def open_frames(spark: SparkSession, source: Table, output: Output) -> Frames:
+    """The tables of a tagging run; raises `TableError` for one that is not there."""
+    names = ("image_status", "garments", "garment_crops", "tagging_runs")
+    wanted = [source, *(output.table(name) for name in names)]
+    for table in wanted:
+        require_table(spark, table)
+    return Frames(*(read_table(spark, table) for table in wanted))
+
+
 def read_report(
-    frames: Frames, source: str, output: str, limits: ImageLimits, options: ReportOptions
+    spark: SparkSession, source: Table, output: Output, limits: ImageLimits, options: ReportOptions
 ) -> Report:
-    """Collect counts and the sample; ``source`` and ``output`` are the names shown."""
+    """Collect the counts and the sample."""
+    frames = open_frames(spark, source, output)
     groups = attribute_groups(frames.garments.schema)
     maker = CardMaker(groups, limits, Album() if options.with_pictures else None)
     statuses = counts(frames.image_status, "status")
@@ -76,8 +87,8 @@ def read_report(
     versions = counts(frames.image_status, "model_version")
     return Report(
         title=options.title,
-        source=source,
-        output=output,
+        source=str(source),
+        output=output.text,
         made_at=datetime.now(UTC),
         model_version=next(iter(versions), runs[0].model_version if runs else None),
         statuses=statuses,
@@ -87,7 +98,7 @@ def read_report(
         tagged=Sample(tagged_photos(frames, maker, options), statuses.get("tagged", 0)),
         blank=Sample(blank_photos(frames, maker, options), statuses.get("no_garment", 0)),
         rejected=Sample(rejected_images(frames, maker), statuses.get("rejected", 0)),
-        queries=example_queries(output),
+        queries=example_queries(output.text),
         with_pictures=options.with_pictures,
     )
 

@@ -1,9 +1,11 @@
-"""A bundle out of a trained detector and a trained classifier."""
+"""A bundle out of a trained detector and a trained classifier, measured as a whole."""
 
 from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,111 +15,141 @@ import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
+from jeans_udf.ahead import SourceImage
 from jeans_udf.bundle import MANIFEST, Bundle, write_manifest
+from jeans_udf.config import TaggingConfig
 from jeans_udf.errors import BundleError, ConfigError
 from jeans_udf.evaluation.detection import average_precision, coco_truth, tagged_negatives
-from jeans_udf.models.detector import build_detector, load_weights, read_detector_config
-from jeans_udf.training.coco import read_coco
-from jeans_udf.training.detector import detect_photos
+from jeans_udf.tagger import Tagger
+from jeans_udf.training.coco import Photo
 from jeans_udf.vocabulary import load_vocabulary
 
 
-def fit_score_threshold(
-    detector: Path,
-    vocabulary: str,
-    photos: str,
-    annotations: str,
-    *,
-    most_tagged: float,
-    given: float | None = None,
-) -> tuple[float, dict[str, Any]]:
-    """The detector's threshold on validation photos, and its metrics at that threshold.
+@dataclass(frozen=True)
+class Parts:
+    """What a bundle is made of; see ``jobs/build_bundle.py``."""
 
-    The least of 0.05 ... 0.95 at which at most ``most_tagged`` of the photos without garments get
-    one: a lower one keeps more true garments.
-    """
-    categories = load_vocabulary(vocabulary).categories
-    cfg = read_detector_config(detector / "detector.yaml")
-    model = build_detector(cfg)
-    load_weights(model, detector / "detector.safetensors")
-    validation = read_coco(photos, annotations, categories)
-    rows = detect_photos(model, validation, cfg.INPUT.MAX_SIZE_TEST, torch.device("cpu"))
-    grid = [round(float(t), 2) for t in np.arange(0.05, 0.96, 0.01)]
-    threshold = given
-    if threshold is None:
-        held = [t for t in grid if tagged_negatives(validation, rows, t) <= most_tagged]
-        threshold = held[0] if held else grid[-1]
-    kept = [row for row in rows if row["score"] >= threshold]
-    truth = coco_truth(validation, categories)
-    metrics: dict[str, Any] = {
-        "photos": len(validation),
-        "score_threshold": threshold,
-        "tagged_negatives": tagged_negatives(validation, rows, threshold),
-    }
-    for kind in ("bbox", "segm"):
-        masked = [row for row in rows if kind == "bbox" or "segmentation" in row]
-        if masked:
-            metrics[kind] = average_precision(truth, masked, kind)
-            at = [row for row in kept if kind == "bbox" or "segmentation" in row]
-            metrics[f"{kind}_at_threshold"] = average_precision(truth, at, kind)
-    return threshold, metrics
+    name: str
+    version: str
+    detector: Path
+    """Output folder of ``train_detector.py``."""
+    classifier: Path
+    """Output folder of ``train_classifier.py``."""
+    vocabulary: str
+    training_data: str
 
 
 def assemble_bundle(
-    output: Path,
-    *,
-    name: str,
-    version: str,
-    detector: Path,
-    classifier: Path,
-    vocabulary: str,
-    training_data: str,
-    score_threshold: float,
-    detector_metrics: dict[str, Any],
+    output: Path, parts: Parts, photos: Sequence[Photo], *, most_tagged: float
 ) -> Bundle:
-    """Write the bundle's directory and open it; refuses to replace what is no bundle."""
+    """Write the bundle's directory, fit its score threshold on validation ``photos``, open it.
+
+    The threshold is the least at which at most ``most_tagged`` of the photos without garments get
+    one: a lower one keeps more true garments. Refuses to replace a folder that is no bundle.
+    """
     if output.exists():
         if not (output / MANIFEST).is_file():
             raise BundleError(f"bundle {output}: exists and is no bundle; name a fresh folder")
         shutil.rmtree(output)
     output.mkdir(parents=True)
-    shutil.copyfile(detector / "detector.yaml", output / "detector.yaml")
-    save_file(_halved(load_file(detector / "detector.safetensors")), output / "detector.safetensors")
-    save_file(
-        _halved(load_file(classifier / "classifier.safetensors")),
-        output / "classifier.safetensors",
-    )
-    spec = json.loads((classifier / "classifier.json").read_text())
-    classifier_metrics = json.loads((classifier / "metrics.json").read_text())
-    metrics = {"detector": detector_metrics, "classifier": classifier_metrics}
+    shutil.copyfile(parts.detector / "detector.yaml", output / "detector.yaml")
+    for part, folder in (("detector", parts.detector), ("classifier", parts.classifier)):
+        weights = load_file(folder / f"{part}.safetensors")
+        save_file(_halved(weights), output / f"{part}.safetensors")
+    manifest = _manifest(parts)
+    bundle = write_manifest(output, manifest)
+    results = tag_photos(bundle, photos)
+    threshold = fit_score_threshold(photos, results, most_tagged)
+    metrics = {
+        "detector_alone": json.loads((parts.detector / "metrics.json").read_text()),
+        "classifier": json.loads((parts.classifier / "metrics.json").read_text()),
+        "bundle": _bundle_metrics(photos, results, threshold, bundle.vocabulary.categories),
+    }
     (output / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
-    data = yaml.safe_load(Path(training_data).read_text())
+    manifest["detector"]["score_threshold"] = threshold
+    manifest["metrics"] = {
+        "mask_AP50": metrics["bundle"]["segm"]["AP50"],
+        "mask_AP": metrics["bundle"]["segm"]["AP"],
+        "tagged_negatives": metrics["bundle"]["tagged_negatives"],
+        "attributes_micro_f1": metrics["classifier"]["micro_f1"],
+        "attributes_macro_f1": metrics["classifier"]["macro_f1"],
+    }
+    return write_manifest(output, manifest)
+
+
+def tag_photos(bundle: Bundle, photos: Sequence[Photo]) -> list[dict[str, Any]]:
+    """COCO result rows (category ids from 1) of the whole pass over ``photos``."""
+    tagger = Tagger(bundle, TaggingConfig(), torch.device("cpu"))
+    images = (SourceImage(str(p.coco_id), None, p.path.read_bytes(), None) for p in photos)
+    results = []
+    for row in tagger.tag(images):
+        for garment in row["found"]:
+            box, mask = garment["box"], garment["mask"]
+            result = {
+                "image_id": int(row["image_id"]),
+                "category_id": bundle.vocabulary.categories.index(garment["category"]) + 1,
+                "score": garment["score"],
+                "bbox": [box["x_min"], box["y_min"],
+                         box["x_max"] - box["x_min"], box["y_max"] - box["y_min"]],
+            }  # fmt: skip
+            if mask is not None:
+                size = [mask["height"], mask["width"]]
+                result["segmentation"] = {"size": size, "counts": mask["counts"]}
+            results.append(result)
+    return results
+
+
+def fit_score_threshold(
+    photos: Sequence[Photo], results: list[dict[str, Any]], most_tagged: float
+) -> float:
+    """The least of 0.05 ... 0.95 at which ``most_tagged`` holds."""
+    for threshold in np.arange(0.05, 0.96, 0.01).round(2):
+        if tagged_negatives(photos, results, threshold) <= most_tagged:
+            return float(threshold)
+    return 0.95
+
+
+def _manifest(parts: Parts) -> dict[str, Any]:
+    data = yaml.safe_load(Path(parts.training_data).read_text(encoding="utf-8"))
     if not isinstance(data, list):
-        raise ConfigError(f"training data {training_data}: wanted a list of data sets")
-    segm = detector_metrics.get("segm") or detector_metrics["bbox"]
-    return write_manifest(
-        output,
-        {
-            "name": name,
-            "version": version,
-            "created": datetime.now(UTC).date().isoformat(),
-            "vocabulary": load_vocabulary(vocabulary).as_dict(),
-            "detector": {
-                "config": "detector.yaml",
-                "weights": "detector.safetensors",
-                "score_threshold": score_threshold,
-            },
-            "classifier": {"weights": "classifier.safetensors", **spec},
-            "training_data": data,
-            "metrics": {
-                "mask_AP50": segm["AP50"],
-                "mask_AP": segm["AP"],
-                "tagged_negatives": detector_metrics["tagged_negatives"],
-                "attributes_micro_f1": classifier_metrics["micro_f1"],
-                "attributes_macro_f1": classifier_metrics["macro_f1"],
-            },
+        raise ConfigError(f"training data {parts.training_data}: wanted a list of data sets")
+    spec = json.loads((parts.classifier / "classifier.json").read_text())
+    return {
+        "name": parts.name,
+        "version": parts.version,
+        "created": datetime.now(UTC).date().isoformat(),
+        "vocabulary": load_vocabulary(parts.vocabulary).as_dict(),
+        "detector": {
+            "config": "detector.yaml",
+            "weights": "detector.safetensors",
+            "score_threshold": 0.05,
         },
-    )
+        "classifier": {"weights": "classifier.safetensors", **spec},
+        "training_data": data,
+        "metrics": {},
+    }
+
+
+def _bundle_metrics(
+    photos: Sequence[Photo],
+    results: list[dict[str, Any]],
+    threshold: float,
+    categories: Sequence[str],
+) -> dict[str, Any]:
+    """COCO figures of all detections above 0.05 and of those that the threshold leaves."""
+    truth = coco_truth(photos, categories)
+    kept = [row for row in results if row["score"] >= threshold]
+    metrics: dict[str, Any] = {
+        "photos": len(photos),
+        "score_threshold": threshold,
+        "tagged_negatives": tagged_negatives(photos, results, threshold),
+        "bbox": average_precision(truth, results, "bbox"),
+        "bbox_at_threshold": average_precision(truth, kept, "bbox"),
+    }
+    for name, rows in (("segm", results), ("segm_at_threshold", kept)):
+        masked = [row for row in rows if "segmentation" in row]
+        metrics[name] = average_precision(truth, masked, "segm")
+    return metrics
 
 
 def _halved(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

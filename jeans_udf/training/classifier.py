@@ -30,7 +30,12 @@ from torch import nn
 
 from jeans_udf.errors import ConfigError
 from jeans_udf.evaluation.labels import attribute_figures, decisions, fit_thresholds
-from jeans_udf.models.classifier import group_probabilities
+from jeans_udf.models.classifier import (
+    NONE,
+    exclusive_spans,
+    group_probabilities,
+    output_names,
+)
 from jeans_udf.training.checkpoint import load_checkpoint, save_checkpoint
 from jeans_udf.training.crops import Crop
 from jeans_udf.training.progress import Progress
@@ -54,7 +59,7 @@ class Recipe:
     weight_decay: float = 0.05
     """AdamW's decoupled weight decay."""
     smoothing: float = 0.05
-    """Label smoothing within exclusive groups: neighbours such as slim and straight are disputed."""
+    """Label smoothing within exclusive groups: slim and straight, say, are often disputed."""
     drop_rate: float = 0.2
     """Dropout before the last layer."""
     seed: int = 0
@@ -70,24 +75,28 @@ class GroupLoss(nn.Module):
 
     def __init__(self, vocabulary: Vocabulary, smoothing: float) -> None:
         super().__init__()
-        self.spans = [
-            (span, vocabulary.group(name).exclusive) for name, span in vocabulary.spans().items()
-        ]
+        self.exclusive = exclusive_spans(vocabulary)
+        spans = vocabulary.spans()
+        self.multiple = [spans[group.name] for group in vocabulary.groups if not group.exclusive]
+        # The last output before the verdict's categories: crops of nothing have no details.
+        self.none = len(vocabulary.labels)
         self.smoothing = smoothing
 
     def forward(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         total = logits.sum() * 0.0
-        for span, exclusive in self.spans:
+        for span in self.exclusive:
             values, wanted = logits[:, span], targets[:, span].float()
-            if exclusive:
-                known = wanted.sum(1) > 0
-                if known.any():
-                    total = total + nn.functional.cross_entropy(
-                        values[known], wanted[known].argmax(1), label_smoothing=self.smoothing
-                    )
-            else:
-                # Times the group's size, so that its labels together weigh a little more than
-                # one exclusive group: several of them are true at once.
+            known = wanted.sum(1) > 0
+            if known.any():
+                total = total + nn.functional.cross_entropy(
+                    values[known], wanted[known].argmax(1), label_smoothing=self.smoothing
+                )
+        garments = targets[:, self.none] == 0
+        for span in self.multiple:
+            if garments.any():
+                values, wanted = logits[garments, span], targets[garments, span].float()
+                # Several of a group's labels are true at once: together they weigh a quarter of
+                # their number, about two exclusive groups for the eight details.
                 total = total + 0.25 * wanted.shape[1] * (
                     nn.functional.binary_cross_entropy_with_logits(values, wanted)
                 )
@@ -133,11 +142,13 @@ class _Keeper(Callback):
             "valid_loss": float(self.recorder.log[2]),
             "micro_f1": figures["micro_f1"],
             "macro_f1": figures["macro_f1"],
+            "verdict": figures["verdict"],
         }
         with (self.output / "history.jsonl").open("a") as lines:
             lines.write(json.dumps(entry) + "\n")
         self.progress.note(f"epoch {entry['epoch']}: train {entry['train_loss']:.3f} valid "
-                           f"{entry['valid_loss']:.3f} micro F1 {entry['micro_f1']:.3f}")
+                           f"{entry['valid_loss']:.3f} micro F1 {entry['micro_f1']:.3f} "
+                           f"verdict {entry['verdict']}")
         save_checkpoint(self.output, {"model": self.model}, self.opt.opt,
                         {"epoch": self.epoch + 1, "recipe": asdict(self.recipe)})
 
@@ -213,16 +224,16 @@ def _loaders(
         pad_mode="border",
     )
     block = DataBlock(
-        blocks=(ImageBlock, MultiCategoryBlock(vocab=list(vocabulary.labels))),
+        blocks=(ImageBlock, MultiCategoryBlock(vocab=list(output_names(vocabulary)))),
         get_x=lambda crop: crop.file,
-        get_y=lambda crop: list(crop.labels),
+        get_y=lambda crop: crop.targets,
         splitter=IndexSplitter(range(len(train), len(train) + len(valid))),
         batch_tfms=[*augment, Normalize.from_stats(MEAN, STD, cuda=torch.cuda.is_available())],
     )
     return block.dataloaders([*train, *valid], bs=recipe.batch_size, num_workers=0)
 
 
-def _splitter(model: nn.Module) -> list[list[nn.Parameter]]:
+def _splitter(model: Any) -> list[list[nn.Parameter]]:
     """Parameter groups for discriminative rates: the pretrained layers, the new one."""
     new = list(model.get_classifier().parameters())
     ids = {id(parameter) for parameter in new}
@@ -230,9 +241,25 @@ def _splitter(model: nn.Module) -> list[list[nn.Parameter]]:
 
 
 def _figures(scores: np.ndarray, crops: Sequence[Crop], vocabulary: Vocabulary) -> dict[str, Any]:
-    """Label figures on ``crops``, at thresholds that are fitted on them and told with them."""
-    truth = np.array([[name in crop.labels for name in vocabulary.labels] for crop in crops])
-    thresholds = fit_thresholds(scores, truth, vocabulary)
-    chosen = decisions(scores, [crop.category for crop in crops], vocabulary, thresholds)
-    figures = attribute_figures(truth, chosen, vocabulary)
-    return figures | {"garments": len(crops), "thresholds": thresholds}
+    """Label figures on the garments of ``crops``, at thresholds fitted on them and told with them.
+
+    ``verdict``: how often the category is right, and what share of the crops without garment is
+    seen to be none.
+    """
+    names = np.array([NONE, *vocabulary.categories])
+    verdicts = names[scores[:, len(vocabulary.labels) :].argmax(1)]
+    categories = np.array([crop.category for crop in crops])
+    real = categories != NONE
+    garments = [crop for crop in crops if crop.category != NONE]
+    truth = np.array([[name in crop.labels for name in vocabulary.labels] for crop in garments])
+    thresholds = fit_thresholds(scores[real], truth, vocabulary)
+    chosen = decisions(scores[real], list(categories[real]), vocabulary, thresholds)
+    return attribute_figures(truth, chosen, vocabulary) | {
+        "garments": len(garments),
+        "thresholds": thresholds,
+        "verdict": {
+            "category_right": float((verdicts == categories)[real].mean()),
+            "none_seen": float((verdicts == NONE)[~real].mean()) if (~real).any() else None,
+            "garments_taken_for_none": float((verdicts == NONE)[real].mean()),
+        },
+    }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,28 +13,39 @@ from PIL import Image
 
 from jeans_udf.config import ImageLimits
 from jeans_udf.errors import ConfigError, near_miss
-from jeans_udf.geometry import cutout, mask_box
+from jeans_udf.geometry import box_iou, cutout, mask_box
 from jeans_udf.images import decode_image
-from jeans_udf.models.classifier import fit_square
+from jeans_udf.models.classifier import NONE, fit_square
+from jeans_udf.models.detector import Detector
 from jeans_udf.training.coco import Photo
+from jeans_udf.training.progress import Progress
 from jeans_udf.vocabulary import Vocabulary
 
+MATCHING_IOU = 0.6
+"""From this overlap on, a detection shows an annotated garment."""
 MASK_SIDE = 28
 """Side of the masks that Mask R-CNN predicts within a box."""
 
 
 @dataclass(frozen=True)
 class Crop:
-    """A crop's PNG file, its category and its labels."""
+    """A crop's PNG file, its category (or ``none``) and its labels."""
 
     file: Path
     category: str
     labels: tuple[str, ...]
 
+    @property
+    def targets(self) -> list[str]:
+        """What the classifier should say, in the words of `output_names`."""
+        return [*self.labels, f"category:{self.category}"]
 
-def read_labels(
-    file: str | Path, vocabulary: Vocabulary
-) -> dict[tuple[str, int], tuple[str, tuple[str, ...]]]:
+
+Labels = dict[tuple[str, int], tuple[str, tuple[str, ...]]]
+"""(photo name, annotation id) -> category and labels."""
+
+
+def read_labels(file: str | Path, vocabulary: Vocabulary) -> Labels:
     """(photo name, annotation id) -> category and labels, from an attributes CSV.
 
     Columns: ``file_path``, ``annotation_id``, ``category`` and one for each group, labels of a
@@ -60,33 +72,60 @@ def read_labels(
 
 def cut_crops(
     photos: Sequence[Photo],
-    labels: dict[tuple[str, int], tuple[str, tuple[str, ...]]],
+    labels: Labels,
     folder: Path,
     size: int,
+    detector: Detector | None = None,
 ) -> list[Crop]:
-    """Write each labelled garment of ``photos`` as a square PNG; files that exist are kept."""
+    """Each labelled garment of ``photos`` as a square PNG in ``folder``.
+
+    With a ``detector`` (at a low threshold) a garment that it finds is cut by the mask that it
+    predicts, as the job will cut it, and what it finds on photos without garments becomes crops of
+    the category ``none``. A folder that was finished before is read, not cut again.
+    """
+    index = folder / "index.json"
+    if index.is_file():
+        rows = json.loads(index.read_text())
+        return [Crop(folder / name, category, tuple(names)) for name, category, names in rows]
     folder.mkdir(parents=True, exist_ok=True)
     crops = []
-    for photo in photos:
-        image = None
-        for index, number in enumerate(photo.annotation_ids):
-            label = labels.get((photo.path.name, number))
-            if label is None:
-                continue
-            target = folder / f"{photo.path.stem}_{number}.png"
-            if not target.exists():
-                if image is None:
-                    image = decode_image(photo.path.read_bytes(), ImageLimits())
-                square = fit_square(_cut(image, photo.masks()[index]), size)
-                Image.fromarray(square).save(target, compress_level=1)
-            crops.append(Crop(target, *label))
+    progress = Progress(len(photos), "photos", 1)
+    for done, photo in enumerate(photos, start=1):
+        for name, category, names, square in _squares(photo, labels, size, detector):
+            Image.fromarray(square).save(folder / name, compress_level=1)
+            crops.append(Crop(folder / name, category, names))
+        progress.update(done, f"{len(crops)} crops")
+    index.write_text(json.dumps([(c.file.name, c.category, c.labels) for c in crops]))
     return crops
 
 
-def _cut(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    box = mask_box(mask)
-    assert box is not None, "an annotation has an empty mask"
-    return cutout(image, _as_predicted(mask, box), box)
+def _squares(
+    photo: Photo, labels: Labels, size: int, detector: Detector | None
+) -> Iterator[tuple[str, str, tuple[str, ...], np.ndarray]]:
+    """(file name, category, labels, pixels) of each crop of one photo."""
+    image = decode_image(photo.path.read_bytes(), ImageLimits())
+    stem = photo.path.stem
+    boxes: np.ndarray = np.zeros((0, 4), dtype=np.float32)
+    masks: np.ndarray | None = None
+    if detector is not None:
+        found = detector.detect([detector.prepare(image)])[0]
+        boxes, masks = found.boxes, found.full_masks(*image.shape[:2])
+    if not photo.classes:
+        for k, box in enumerate(boxes):
+            crop = cutout(image, None if masks is None else masks[k], box)
+            yield f"{stem}_none{k}.png", NONE, (), fit_square(crop, size)
+        return
+    for number, truth in zip(photo.annotation_ids, photo.masks(), strict=True):
+        label = labels.get((photo.path.name, number))
+        box = mask_box(truth)
+        if label is None or box is None:
+            continue
+        mask = _as_predicted(truth, box)
+        overlaps = box_iou(box[None], boxes)[0]
+        if masks is not None and overlaps.size and overlaps.max() >= MATCHING_IOU:
+            predicted = masks[int(overlaps.argmax())]
+            mask = predicted if predicted.any() else mask
+        yield f"{stem}_{number}.png", *label, fit_square(cutout(image, mask, box), size)
 
 
 def _as_predicted(mask: np.ndarray, box: np.ndarray) -> np.ndarray:

@@ -62,7 +62,8 @@ def load_backbone(model: nn.Module, file: Path) -> int:
 
     Raises `ConfigError` when the file lacks a tensor of the network.
     """
-    net = model.backbone.bottom_up.net
+    backbone: Any = model.backbone
+    net = backbone.bottom_up.net
     tensors, wanted = load_file(file), net.state_dict()
     missing = sorted(set(wanted) - set(tensors))
     if missing:
@@ -88,7 +89,7 @@ def train_detector(
     """
     output.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
-    model.to(device=device, memory_format=torch.channels_last)
+    model.to(device).to(memory_format=torch.channels_last)
     average = copy.deepcopy(model).requires_grad_(False)
     optimizer = torch.optim.AdamW(_parameter_groups(model, recipe))
     state = load_checkpoint(output, {"model": model, "average": average}, optimizer)
@@ -184,7 +185,8 @@ def detect_photos(
 
 
 def _parameter_groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
-    pretrained = {id(p) for p in model.backbone.bottom_up.parameters()}
+    backbone: Any = model.backbone
+    pretrained = {id(p) for p in backbone.bottom_up.parameters()}
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for parameter in model.parameters():
         if parameter.requires_grad:

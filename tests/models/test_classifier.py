@@ -11,6 +11,8 @@ from jeans_udf.models.classifier import (
     decide,
     fit_square,
     group_probabilities,
+    output_names,
+    verify,
 )
 from jeans_udf.vocabulary import Vocabulary, parse_vocabulary
 
@@ -51,8 +53,24 @@ def test_a_group_that_does_not_apply_has_no_answer_and_no_score(vocabulary: Voca
 def test_scores_are_a_softmax_in_exclusive_groups_and_sigmoids_elsewhere(
     vocabulary: Vocabulary,
 ) -> None:
-    scores = group_probabilities(torch.tensor([[0.0, np.log(3.0), 0.0, -np.log(3.0)]]), vocabulary)
-    assert scores[0].tolist() == pytest.approx([0.25, 0.75, 0.5, 0.25])
+    logits = torch.tensor([[0.0, np.log(3.0), 0.0, -np.log(3.0), 0.0, np.log(2.0), 0.0]])
+    scores = group_probabilities(logits, vocabulary)
+    assert scores[0].tolist() == pytest.approx([0.25, 0.75, 0.5, 0.25, 0.25, 0.5, 0.25])
+
+
+def test_outputs_are_the_labels_and_then_the_verdict(vocabulary: Vocabulary) -> None:
+    assert output_names(vocabulary) == (
+        "light", "dark", "cuffed", "cargo", "category:none", "category:jeans", "category:shorts",
+    )  # fmt: skip
+
+
+def test_the_verdict_lowers_the_score_and_may_change_the_category() -> None:
+    both = ["jeans", "shorts"]
+    assert verify("jeans", 0.8, np.array([0.0, 0.5, 0.5]), both) == ("jeans", 0.8)
+    category, score = verify("jeans", 0.6, np.array([0.5, 0.1, 0.4]), both)
+    assert category == "shorts" and score == pytest.approx(0.3)
+    assert verify("jeans", 0.9, np.array([1.0, 0.0, 0.0]), both)[1] == 0.0
+    assert verify("jeans", 0.9, np.array([0.0, 1.0]), ["jeans"]) == ("jeans", 0.9)
 
 
 def test_fit_square_keeps_the_aspect_and_hides_the_background() -> None:
@@ -73,7 +91,7 @@ def test_fit_square_takes_any_shape(shape: tuple[int, int]) -> None:
 
 def test_neighbours_do_not_change_scores(vocabulary: Vocabulary) -> None:
     torch.manual_seed(0)
-    model = build_classifier("tf_efficientnet_lite0", 4)
+    model = build_classifier("tf_efficientnet_lite0", vocabulary)
     classifier = Classifier(
         model,
         vocabulary,

@@ -42,7 +42,7 @@ def test_the_canvas_depends_on_the_picture_alone() -> None:
     assert canvas.scaled == (320, 240) and canvas.shape == (320, 256)
     assert canvas.original == (400, 300)
     assert (canvas.pixels[:, :, :240] == 9).all()
-    assert (canvas.pixels[:, :, 240:] == 127).all(), "padding is the mean, which the model sees as 0"
+    assert (canvas.pixels[:, :, 240:] == 127).all(), "padding is the mean colour"
 
 
 def test_neighbours_do_not_change_detections(detector: Detector) -> None:
@@ -93,7 +93,8 @@ def test_a_config_with_an_unknown_key_is_named(tmp_path: Path) -> None:
 def test_yaml_that_builds_python_objects_runs_nothing(tmp_path: Path) -> None:
     hostile = tmp_path / "hostile.yaml"
     marker = tmp_path / "ran"
-    hostile.write_text(f'VERSION: 2\nOUTPUT_DIR: !!python/object/apply:os.system ["touch {marker}"]\n')
+    call = f'!!python/object/apply:os.system ["touch {marker}"]'
+    hostile.write_text(f"VERSION: 2\nOUTPUT_DIR: {call}\n")
     with pytest.raises(ConfigError, match="hostile.yaml"):
         read_detector_config(hostile)
     assert not marker.exists()

@@ -68,7 +68,7 @@ def test_classifier_training_learns_resumes_and_writes_its_files(
     assert all(crop.category in VOCABULARY.categories for crop in crops)
     for epochs in (1, 3):
         torch.manual_seed(0)
-        model = build_classifier("tf_efficientnet_lite0", len(VOCABULARY.labels))
+        model = build_classifier("tf_efficientnet_lite0", VOCABULARY)
         recipe = classifier_training.Recipe(epochs=epochs, batch_size=2)
         metrics = classifier_training.train_classifier(
             model, crops, crops[:4], VOCABULARY, recipe=recipe, output=tmp_path

@@ -1,0 +1,159 @@
+"""What a batch of the source's change feed asks for: which images to tag, relabel or delete.
+
+Actions of an image: ``tag`` (its pixels are new to this bundle), ``relabel`` (only its product
+changed), ``delete`` (it left the source), ``keep`` (nothing to do).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from jeans_udf.errors import TableError
+
+SOURCE_COLUMNS = T.StructType(
+    [T.StructField("image_id", T.StringType()), T.StructField("product_id", T.StringType())]
+)
+"""What every source must have; and at least one of `PIXEL_COLUMNS`."""
+
+PIXEL_COLUMNS = {"image": T.BinaryType(), "path": T.StringType()}
+
+BROADCAST_IMAGES = 1_000_000
+"""Up to so many ids a join takes them to the images; above, the images' bytes travel."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """Images by action, the source versions they come from, and the span of their ids."""
+
+    counts: Mapping[str, int]
+    version_from: int | None
+    version_to: int | None
+    first_id: str | None
+    last_id: str | None
+
+    def count(self, *actions: str) -> int:
+        return sum(self.counts.get(action, 0) for action in actions)
+
+
+def source_columns(frame: DataFrame) -> DataFrame:
+    """The frame with both ``image`` and ``path``; the one that the source lacks is null."""
+    for name, kind in PIXEL_COLUMNS.items():
+        if name not in frame.columns:
+            frame = frame.withColumn(name, F.lit(None).cast(kind))
+    return frame
+
+
+def newest_changes(changes: DataFrame) -> DataFrame:
+    """One row an image, without its bytes: how the batch leaves it.
+
+    Within one commit a row that is there wins over one that went, since overwriting a table
+    records both. ``copies`` counts the rows of the id that are there.
+    """
+    rows = (
+        source_columns(changes)
+        .where("_change_type <> 'update_preimage'")
+        .select(
+            "image_id",
+            "_commit_version",
+            (F.col("_change_type") != "delete").alias("present"),
+            "product_id",
+            F.sha2("image", 256).alias("image_sha256"),
+            (F.col("image").isNull() & F.col("path").isNull()).alias("blank"),
+        )
+    )
+    state = F.struct(*rows.columns[1:])
+    newest = F.max(state)
+    # Rows of older commits are earlier states of the same image, not copies.
+    copies = F.collect_list(F.when(F.col("present"), F.col("_commit_version")))
+    last = rows.groupBy("image_id").agg(newest.alias("last"), copies.alias("versions"))
+    return last.select(
+        "image_id",
+        "last.*",
+        F.size(F.expr("filter(versions, v -> v = last._commit_version)")).alias("copies"),
+    )
+
+
+def decide_actions(newest: DataFrame, image_status: DataFrame, model_version: str) -> DataFrame:
+    """``newest`` with the action of each image, given what stands in ``image_status``."""
+    known = image_status.select(
+        "image_id",
+        F.col("product_id").alias("known_product_id"),
+        F.col("image_sha256").alias("known_sha256"),
+        F.col("model_version").alias("known_version"),
+        F.col("reason").alias("known_reason"),
+        F.lit(True).alias("known"),
+    )
+    same_pixels = F.col("image_sha256").eqNullSafe(F.col("known_sha256")) & (
+        # A path's bytes are unknown here: a changed row of it is always looked at again.
+        F.col("image_sha256").isNotNull() | (F.col("blank") & F.expr("known_reason = 'null_image'"))
+    )
+    done = F.coalesce(F.col("known_version") == model_version, F.lit(False)) & same_pixels
+    same_product = F.col("product_id").eqNullSafe(F.col("known_product_id"))
+    action = (
+        F.when(~F.col("present") & F.col("known"), "delete")
+        .when(~F.col("present"), "keep")
+        .when(done & same_product, "keep")
+        .when(done, "relabel")
+        .otherwise("tag")
+    )
+    return newest.join(known, "image_id", "left").select(
+        "image_id", "product_id", "_commit_version", "copies", action.alias("action")
+    )
+
+
+def sum_up(plan: DataFrame) -> Planned:
+    """Count the actions; raises `TableError` when the key is null or stands twice."""
+    acting = F.when(F.col("action") != "keep", F.col("image_id"))
+    rows = (
+        plan.groupBy("action")
+        .agg(
+            F.count("*").alias("images"),
+            F.min("_commit_version").alias("low"),
+            F.max("_commit_version").alias("high"),
+            F.min(acting).alias("first_id"),
+            F.max(acting).alias("last_id"),
+            F.max(F.when((F.col("copies") > 1) | F.col("image_id").isNull(),
+                         F.coalesce("image_id", F.lit("null")))).alias("bad"),
+        )
+        .collect()
+    )
+    for row in rows:
+        if row.bad is not None:
+            raise TableError(duplicate_text([row.bad]))
+    return Planned(
+        counts={row.action: row.images for row in rows},
+        version_from=min((row.low for row in rows), default=None),
+        version_to=max((row.high for row in rows), default=None),
+        first_id=min((row.first_id for row in rows if row.first_id is not None), default=None),
+        last_id=max((row.last_id for row in rows if row.last_id is not None), default=None),
+    )
+
+
+def require_key(images: DataFrame, where: str) -> None:
+    """`TableError` unless ``image_id`` is a key of all the source's rows."""
+    counts = images.groupBy("image_id").count().where("count > 1 OR image_id IS NULL")
+    bad = [row.image_id or "null" for row in counts.limit(3).collect()]
+    if bad:
+        raise TableError(f"table {where}: {duplicate_text(bad)}")
+
+
+def duplicate_text(ids: list[str]) -> str:
+    return (
+        f"image_id is null or stands in several rows, as {', '.join(map(repr, ids))}; wanted one "
+        "row an image: remove the copies and run again"
+    )
+
+
+def images_to_tag(changes: DataFrame, plan: DataFrame, planned: Planned) -> DataFrame:
+    """The rows, with bytes, of the images whose action is ``tag``."""
+    keys = plan.where("action = 'tag'").select("image_id", "_commit_version")
+    if planned.count("tag") <= BROADCAST_IMAGES:
+        keys = F.broadcast(keys)
+    rows = source_columns(changes).where("_change_type IN ('insert', 'update_postimage')")
+    rows = rows.join(keys, ["image_id", "_commit_version"], "left_semi")
+    return rows.select("image_id", "product_id", "image", "path")

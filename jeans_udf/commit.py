@@ -1,0 +1,205 @@
+"""Commits of a staged batch: garment_crops, then garments, then image_status.
+
+Each is one atomic commit of its table and carries the batch's mark, so that doing it again after
+a crash changes nothing. A batch is done when its image_status is there: hence that comes last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from jeans_udf import tables
+from jeans_udf.changes import BROADCAST_IMAGES, Planned
+from jeans_udf.schemas import GARMENT_CROPS, IMAGE_STATUS, garments_schema
+from jeans_udf.tables import Output, Table, Txn
+from jeans_udf.vocabulary import Vocabulary
+
+ACTION = "_action"
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """The tables that a run writes."""
+
+    image_status: Table
+    garments: Table
+    garment_crops: Table
+    tagging_runs: Table
+
+
+def catalog_of(output: Output) -> Catalog:
+    """References to the tables of an output."""
+    names = ("image_status", "garments", "garment_crops", "tagging_runs")
+    return Catalog(*(output.table(name) for name in names))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What to commit: the plan (one row an image), and the staged rows if any image was tagged."""
+
+    plan: DataFrame
+    planned: Planned
+    staged: DataFrame | None
+    garments: int
+    vocabulary: Vocabulary
+    model_version: str
+    run_id: str
+    app: str
+    number: int
+
+    def images(self, *actions: str) -> DataFrame:
+        """image_id and product_id of the images with one of the actions."""
+        return self.plan.where(F.col("action").isin(*actions)).select("image_id", "product_id")
+
+    def txn(self, table: str) -> Txn:
+        return Txn(f"{self.app}/{table}", self.number)
+
+    def near(self) -> Column:
+        """Only files that can hold the batch's images need to be looked at."""
+        planned = self.planned
+        return F.col("t.image_id").between(F.lit(planned.first_id), F.lit(planned.last_id))
+
+
+def commit_crops(spark: SparkSession, table: Table, batch: Batch) -> None:
+    """Replace the crops of tagged and deleted images; a crop that is there already stays."""
+    if not batch.planned.count("tag", "delete"):
+        return
+    keys = ("garment_id", "width", "height")
+    present = _present(spark, table, batch, keys, "tag", "delete")
+    crops = staged_crops(batch) if batch.garments else None
+    if present.isEmpty():
+        if crops is not None:
+            tables.append(crops, table, batch.txn("garment_crops"))
+        return
+    gone = present.select("garment_id").withColumn(ACTION, F.lit("delete"))
+    if crops is None:
+        rows = gone
+    else:
+        gone = gone.join(crops.select("garment_id"), "garment_id", "left_anti")
+        # The same id in the same size is the same cut of the same bytes: no picture is rewritten.
+        fresh = crops.join(present.select(*keys), list(keys), "left_anti")
+        rows = _acting(fresh, "tag").unionByName(gone, allowMissingColumns=True)
+    _merge(spark, table, rows, "garment_id", GARMENT_CROPS.names, batch, "garment_crops")
+
+
+def commit_garments(spark: SparkSession, table: Table, batch: Batch) -> None:
+    """Replace the garments of tagged and deleted images, and correct those of relabelled ones."""
+    present = _present(spark, table, batch, ["garment_id"], "tag", "delete", "relabel")
+    garments = staged_garments(batch) if batch.garments else None
+    if present.isEmpty():
+        if garments is not None:
+            tables.append(garments, table, batch.txn("garments"))
+        return
+    relabelled = batch.images("relabel")
+    rows = present.join(relabelled, "image_id").select(
+        "garment_id", "product_id", F.lit(batch.run_id).alias("run_id"),
+        F.lit("relabel").alias(ACTION),
+    )
+    gone = present.join(relabelled, "image_id", "left_anti").select("garment_id")
+    if garments is not None:
+        gone = gone.join(garments.select("garment_id"), "garment_id", "left_anti")
+        rows = rows.unionByName(_acting(garments, "tag"), allowMissingColumns=True)
+    rows = rows.unionByName(_acting(gone, "delete"), allowMissingColumns=True)
+    columns = garments_schema(batch.vocabulary).names
+    _merge(spark, table, rows, "garment_id", columns, batch, "garments")
+
+
+def commit_status(spark: SparkSession, table: Table, batch: Batch) -> None:
+    """Write the images' rows: from here on the batch is done."""
+    present = _present(spark, table, batch, [], "tag", "delete", "relabel")
+    status = None if batch.staged is None else staged_status(batch)
+    if present.isEmpty():
+        if status is not None:
+            tables.append(status, table, batch.txn("image_status"))
+        return
+    relabelled = batch.images("relabel").withColumn("run_id", F.lit(batch.run_id))
+    rows = _acting(relabelled, "relabel").unionByName(
+        _acting(batch.images("delete"), "delete"), allowMissingColumns=True
+    )
+    if status is not None:
+        rows = rows.unionByName(_acting(status, "tag"), allowMissingColumns=True)
+    _merge(spark, table, rows, "image_id", IMAGE_STATUS.names, batch, "image_status")
+
+
+def delete_strays(spark: SparkSession, table: Table, source: DataFrame) -> int:
+    """Delete the rows of images that are not in ``source``; how many images these were."""
+    present = tables.read_table(spark, table).select("image_id").distinct()
+    strays = present.join(source.select("image_id"), "image_id", "left_anti").persist()
+    try:
+        count = strays.count()
+        if count:
+            merge = tables.merge_into(table, strays, "t.image_id = s.image_id")
+            tables.run_merge(spark, merge.whenMatchedDelete())
+    finally:
+        strays.unpersist()
+    return count
+
+
+def staged_status(batch: Batch) -> DataFrame:
+    """Rows of image_status."""
+    assert batch.staged is not None
+    return _stamped(batch.staged, batch).select(*IMAGE_STATUS.names)
+
+
+def staged_garments(batch: Batch) -> DataFrame:
+    """Rows of garments."""
+    return _stamped(_found(batch), batch).select(*garments_schema(batch.vocabulary).names)
+
+
+def staged_crops(batch: Batch) -> DataFrame:
+    """Rows of garment_crops."""
+    found = _found(batch).withColumnsRenamed({"crop_width": "width", "crop_height": "height"})
+    return _stamped(found, batch).select(*GARMENT_CROPS.names)
+
+
+def _found(batch: Batch) -> DataFrame:
+    assert batch.staged is not None
+    columns = ("image_id", "product_id", "image_sha256", "tagged_at")
+    return batch.staged.select(*columns, F.inline("found"))
+
+
+def _stamped(frame: DataFrame, batch: Batch) -> DataFrame:
+    return frame.withColumns(
+        {"model_version": F.lit(batch.model_version), "run_id": F.lit(batch.run_id)}
+    )
+
+
+def _acting(frame: DataFrame, action: str) -> DataFrame:
+    return frame.withColumn(ACTION, F.lit(action))
+
+
+def _present(
+    spark: SparkSession, table: Table, batch: Batch, columns: Sequence[str], *actions: str
+) -> DataFrame:
+    """``image_id`` and ``columns`` of the table's rows of images with one of the actions."""
+    acting = batch.images(*actions).select("image_id")
+    if batch.planned.count(*actions) <= BROADCAST_IMAGES:
+        acting = F.broadcast(acting)
+    rows = tables.read_table(spark, table).alias("t").where(batch.near())
+    return rows.select("image_id", *columns).join(acting, "image_id", "left_semi")
+
+
+def _merge(
+    spark: SparkSession,
+    table: Table,
+    rows: DataFrame,
+    key: str,
+    columns: list[str],
+    batch: Batch,
+    name: str,
+) -> None:
+    values = {column: f"s.{column}" for column in columns}
+    merge = (
+        tables.merge_into(table, rows, F.expr(f"t.{key} = s.{key}") & batch.near())
+        .whenMatchedDelete(f"s.{ACTION} = 'delete'")
+        .whenMatchedUpdate(f"s.{ACTION} = 'tag'", set=values)
+        .whenNotMatchedInsert(f"s.{ACTION} = 'tag'", values=values)
+    )
+    if "product_id" in columns:
+        relabelled = {"product_id": "s.product_id", "run_id": "s.run_id"}
+        merge = merge.whenMatchedUpdate(f"s.{ACTION} = 'relabel'", set=relabelled)
+    tables.run_merge(spark, merge, batch.txn(name))

@@ -1,0 +1,89 @@
+"""Tagged rows of a batch, kept as Parquet until all three tables have them.
+
+The pixels are passed over once: every commit reads the staged rows. A batch that was interrupted
+between its commits is finished from them, so that the tables cannot disagree about an image.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from jeans_udf import folders
+from jeans_udf.runs import Tally
+from jeans_udf.schemas import SECONDS
+
+Tag = Callable[[DataFrame], DataFrame]
+"""image_id, product_id, image, path to rows of `schemas.staged_schema`, one an image."""
+
+SMALL_TASK = 8
+"""Images that are worth a task of their own."""
+
+
+@dataclass(frozen=True)
+class Staged:
+    """Rows at rest, and their counts."""
+
+    rows: DataFrame
+    tally: Tally
+
+
+def task_count(images: int, images_per_task: int, parallelism: int) -> int:
+    """Tasks for ``images``: bounded in size, and no fewer than keep every core busy to the end."""
+    return max(-(-images // images_per_task), min(2 * parallelism, -(-images // SMALL_TASK)), 1)
+
+
+def stage(
+    images: DataFrame, wanted: DataFrame, tag: Tag, folder: str, schema: T.StructType, tasks: int
+) -> Staged:
+    """Tag ``images`` into ``folder``, or take what an interrupted run has put there in full.
+
+    ``wanted`` has the image_id of every image to tag; each must get exactly one row.
+    """
+    spark = images.sparkSession
+    if not folders.exists(spark, f"{folder}/_SUCCESS"):
+        # By key: a retry and the next run put the same images together.
+        tag(images.repartition(tasks, "image_id")).write.mode("overwrite").parquet(folder)
+    rows = spark.read.schema(schema).parquet(folder)
+    tally = _tally(rows)
+    missing = wanted.select("image_id").join(rows, "image_id", "left_anti").count()
+    expected = wanted.count()
+    if missing or tally.images != expected:
+        folders.delete(spark, folder)
+        raise RuntimeError(
+            f"staged {tally.images} rows for {expected} images, {missing} of them without a row; "
+            "wanted exactly one row an image: the staged rows were removed, run again"
+        )
+    return Staged(rows, tally)
+
+
+def forget_others(spark: SparkSession, folder: str, keep: str | None) -> None:
+    """Remove staged batches that crashed runs left behind, except those below ``keep``."""
+    for name in folders.child_names(spark, folder):
+        if name != keep:
+            folders.delete(spark, f"{folder}/{name}")
+
+
+def _tally(rows: DataFrame) -> Tally:
+    stages = [F.sum(f"seconds.{name}").alias(name) for name in SECONDS.names]
+    groups = (
+        rows.groupBy("status", "reason")
+        .agg(F.count("*").alias("images"), F.sum("garments").alias("found"), *stages)
+        .collect()
+    )
+    statuses: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
+    seconds: Counter[str] = Counter()
+    for group in groups:
+        statuses[group.status] += group.images
+        if group.reason is not None:
+            reasons[group.reason] += group.images
+        for name in SECONDS.names:
+            seconds[name] += group[name] or 0.0
+    garments = sum(group.found or 0 for group in groups)
+    return Tally(sum(statuses.values()), garments, statuses, reasons, seconds)

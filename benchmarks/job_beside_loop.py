@@ -22,7 +22,9 @@ from jeans_udf.config import load_config
 from jeans_udf.images import decode_image
 
 
-def loop_share(files: list[str], bundle: str, ready, start, done) -> None:
+def loop_share(
+    files: list[str], bundle: str, ready: Queue, start: Event, done: Queue
+) -> None:
     """One process of the bare loop."""
     from jeans_udf.geometry import cutout
     from jeans_udf.tagger import load_classifier, load_detector
@@ -35,16 +37,17 @@ def loop_share(files: list[str], bundle: str, ready, start, done) -> None:
     garments, waiting = 0, {}
 
     def flush(group: list) -> int:
-        squares, categories = [], []
+        squares, detected = [], []
         results = detector.detect([canvas for _, canvas in group])
         for (pixels, _), found in zip(group, results, strict=True):
             masks = found.full_masks(*pixels.shape[:2])
             for index in range(len(found)):
                 crop = cutout(pixels, None if masks is None else masks[index], found.boxes[index])
                 squares.append(classifier.prepare(crop))
-                categories.append(opened.vocabulary.categories[found.classes[index]])
-        classifier.classify(squares, categories)
-        return len(squares)
+                category = opened.vocabulary.categories[found.classes[index]]
+                detected.append((category, float(found.scores[index])))
+        answers = classifier.classify(squares, detected)
+        return sum(score >= detector.score_threshold for _, score, _ in answers)
 
     for file in files:
         pixels = decode_image(Path(file).read_bytes(), config.images)
@@ -78,14 +81,30 @@ def bare_loop(files: list[str], bundle: str, processes: int) -> tuple[float, int
     return seconds, garments
 
 
-def job_round(spark, source: Path, output: Path, bundle: str) -> tuple[float, int]:
-    """(seconds, garments) of one full run of the job; the workers are warm from the one before."""
-    from jeans_udf.pipeline import tag_catalog
-
+def job_round(spark: SparkSession, source: str, output: Path, bundle: str) -> tuple[float, int]:
+    """(seconds of tagging, garments) of one full run; the workers are warm from the one before."""
     shutil.rmtree(output, ignore_errors=True)
-    began = time.perf_counter()
-    run = tag_catalog(spark, str(source), str(output), load_config(overrides=[f"bundle={bundle}"]))
-    return time.perf_counter() - began, run.garments
+    config = load_config(overrides=[f"bundle={bundle}"])
+    opened = open_bundle(config.bundle)
+    run = Run(source, opened.model_version, opened.manifest_sha256, config)
+    target = tables.parse_output(f"{output}/")
+    open_catalog(spark, target, opened.vocabulary)
+
+    def tag(images: DataFrame) -> DataFrame:
+        return tag_images(
+            images, opened.directory, opened.manifest_sha256, config, opened.vocabulary
+        )
+
+    tag_catalog(
+        spark, tables.parse_table(source), target, run, tag, opened.vocabulary, config.batch
+    )
+    return run.tagging_seconds, run.garments
+
+
+def figures(name: str, seconds: list[float], images: int, garments: int) -> dict[str, object]:
+    rates = [images / s for s in seconds]
+    return {"name": name, "images_per_second": rates, "median": statistics.median(rates),
+            "garments": garments}  # fmt: skip
 
 
 def main() -> None:
@@ -98,7 +117,32 @@ def main() -> None:
     parser.add_argument("--bundle", default="default")
     parser.add_argument("--work", type=Path, default=Path("build/benchmark"))
     args = parser.parse_args()
-    raise SystemExit(run(args))
+    files = [str(p) for p in sorted(args.images.iterdir()) if p.is_file()]
+    files = files[:: max(1, len(files) // args.limit)][: args.limit]
+    shutil.rmtree(args.work, ignore_errors=True)
+    photos = args.work / "photos"
+    photos.mkdir(parents=True)
+    for file in files:
+        (photos / Path(file).name).write_bytes(Path(file).read_bytes())
+    spark = build_session("benchmark")
+    source = f"{args.work}/product_images"
+    subprocess.run([sys.executable, "jobs/ingest_images.py", "--images", str(photos),
+                    "--table", source], check=True)  # fmt: skip
+    processes = spark.sparkContext.defaultParallelism
+    job_round(spark, source, args.work / "tags", args.bundle)  # loads the models, not counted
+    loop, job = [], []
+    for number in range(args.rounds):
+        seconds, loop_garments = bare_loop(files, args.bundle, processes)
+        loop.append(seconds)
+        seconds, job_garments = job_round(spark, source, args.work / "tags", args.bundle)
+        job.append(seconds)
+        print(f"round {number + 1}: loop {len(files) / loop[-1]:.1f}, job "
+              f"{len(files) / job[-1]:.1f} images/s", flush=True)
+    rows = [figures("bare loop", loop, len(files), loop_garments),
+            figures("job", job, len(files), job_garments)]  # fmt: skip
+    result = {"images": len(files), "processes": processes, "cpus": os.cpu_count(), "rows": rows,
+              "job_by_loop": rows[1]["median"] / rows[0]["median"]}  # fmt: skip
+    print(json.dumps(result, indent=1))
 
 
 if __name__ == "__main__":

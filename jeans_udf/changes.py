@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
@@ -35,6 +36,8 @@ class Planned:
     version_to: int | None
     first_id: str | None
     last_id: str | None
+    key_sum: Decimal
+    """`key_sum` of the images to tag."""
 
     def count(self, *actions: str) -> int:
         return sum(self.counts.get(action, 0) for action in actions)
@@ -117,6 +120,7 @@ def sum_up(plan: DataFrame) -> Planned:
             F.max("_commit_version").alias("high"),
             F.min(acting).alias("first_id"),
             F.max(acting).alias("last_id"),
+            key_sum().alias("key_sum"),
             F.max(F.when((F.col("copies") > 1) | F.col("image_id").isNull(),
                          F.coalesce("image_id", F.lit("null")))).alias("bad"),
         )
@@ -131,7 +135,13 @@ def sum_up(plan: DataFrame) -> Planned:
         version_to=max((row.high for row in rows), default=None),
         first_id=min((row.first_id for row in rows if row.first_id is not None), default=None),
         last_id=max((row.last_id for row in rows if row.last_id is not None), default=None),
+        key_sum=sum((row.key_sum for row in rows if row.action == "tag"), Decimal()),
     )
+
+
+def key_sum() -> Column:
+    """Sum of the keys' hashes: equal, beside equal counts, only for the same set of images."""
+    return F.sum(F.xxhash64("image_id").cast("decimal(20,0)"))
 
 
 def require_key(images: DataFrame, where: str) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql import types as T
 
 from jeans_udf import tables
 from jeans_udf.changes import BROADCAST_IMAGES, Planned
@@ -83,7 +84,7 @@ def commit_crops(spark: SparkSession, table: Table, batch: Batch) -> None:
         # The same id in the same size is the same cut of the same bytes: no picture is rewritten.
         fresh = crops.join(present.select(*keys), list(keys), "left_anti")
         rows = _acting(fresh, "tag").unionByName(gone, allowMissingColumns=True)
-    _merge(spark, table, rows, "garment_id", GARMENT_CROPS.names, batch, "garment_crops")
+    _merge(spark, table, rows, "garment_id", GARMENT_CROPS, batch, "garment_crops")
 
 
 def commit_garments(spark: SparkSession, table: Table, batch: Batch) -> None:
@@ -104,8 +105,8 @@ def commit_garments(spark: SparkSession, table: Table, batch: Batch) -> None:
         gone = gone.join(garments.select("garment_id"), "garment_id", "left_anti")
         rows = rows.unionByName(_acting(garments, "tag"), allowMissingColumns=True)
     rows = rows.unionByName(_acting(gone, "delete"), allowMissingColumns=True)
-    columns = garments_schema(batch.vocabulary).names
-    _merge(spark, table, rows, "garment_id", columns, batch, "garments")
+    schema = garments_schema(batch.vocabulary)
+    _merge(spark, table, rows, "garment_id", schema, batch, "garments")
 
 
 def commit_status(spark: SparkSession, table: Table, batch: Batch) -> None:
@@ -122,7 +123,7 @@ def commit_status(spark: SparkSession, table: Table, batch: Batch) -> None:
     )
     if status is not None:
         rows = rows.unionByName(_acting(status, "tag"), allowMissingColumns=True)
-    _merge(spark, table, rows, "image_id", IMAGE_STATUS.names, batch, "image_status")
+    _merge(spark, table, rows, "image_id", IMAGE_STATUS, batch, "image_status")
 
 
 def delete_strays(spark: SparkSession, table: Table, source: DataFrame) -> int:
@@ -188,18 +189,21 @@ def _merge(
     table: Table,
     rows: DataFrame,
     key: str,
-    columns: list[str],
+    schema: T.StructType,
     batch: Batch,
     name: str,
 ) -> None:
-    values = {column: f"s.{column}" for column in columns}
+    # A batch that only deletes or relabels has none of the columns that its MERGE could set.
+    absent = [field for field in schema if field.name not in rows.columns]
+    rows = rows.withColumns({f.name: F.lit(None).cast(f.dataType) for f in absent})
+    values = {column: f"s.{column}" for column in schema.names}
     merge = (
         tables.merge_into(table, rows, F.expr(f"t.{key} = s.{key}") & batch.near())
         .whenMatchedDelete(f"s.{ACTION} = 'delete'")
         .whenMatchedUpdate(f"s.{ACTION} = 'tag'", set=values)
         .whenNotMatchedInsert(f"s.{ACTION} = 'tag'", values=values)
     )
-    if "product_id" in columns:
+    if "product_id" in schema.names:
         relabelled = {"product_id": "s.product_id", "run_id": "s.run_id"}
         merge = merge.whenMatchedUpdate(f"s.{ACTION} = 'relabel'", set=relabelled)
     tables.run_merge(spark, merge, batch.txn(name))

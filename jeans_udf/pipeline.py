@@ -228,7 +228,7 @@ class BatchTagger:
         tasks = staging.task_count(count, self.batches.images_per_task, context.defaultParallelism)
         return staging.stage(
             changes.images_to_tag(changed, plan, planned),
-            plan.where("action = 'tag'"),
+            planned,
             self.tag,
             folder,
             staged_schema(self.vocabulary),

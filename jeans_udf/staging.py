@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from jeans_udf import folders
+from jeans_udf.changes import Planned, key_sum
 from jeans_udf.runs import Tally
 from jeans_udf.schemas import SECONDS
 
@@ -39,25 +41,23 @@ def task_count(images: int, images_per_task: int, parallelism: int) -> int:
 
 
 def stage(
-    images: DataFrame, wanted: DataFrame, tag: Tag, folder: str, schema: T.StructType, tasks: int
+    images: DataFrame, planned: Planned, tag: Tag, folder: str, schema: T.StructType, tasks: int
 ) -> Staged:
     """Tag ``images`` into ``folder``, or take what an interrupted run has put there in full.
 
-    ``wanted`` has the image_id of every image to tag; each must get exactly one row.
+    Each image to tag must get exactly one row.
     """
     spark = images.sparkSession
     if not folders.exists(spark, f"{folder}/_SUCCESS"):
         # By key: a retry and the next run put the same images together.
         tag(images.repartition(tasks, "image_id")).write.mode("overwrite").parquet(folder)
     rows = spark.read.schema(schema).parquet(folder)
-    tally = _tally(rows)
-    missing = wanted.select("image_id").join(rows, "image_id", "left_anti").count()
-    expected = wanted.count()
-    if missing or tally.images != expected:
+    tally, keys = _tally(rows)
+    if tally.images != planned.count("tag") or keys != planned.key_sum:
         folders.delete(spark, folder)
         raise RuntimeError(
-            f"staged {tally.images} rows for {expected} images, {missing} of them without a row; "
-            "wanted exactly one row an image: the staged rows were removed, run again"
+            f"staged {tally.images} rows for {planned.count('tag')} images; wanted exactly one row "
+            "for each: the staged rows were removed, run again"
         )
     return Staged(rows, tally)
 
@@ -69,11 +69,13 @@ def forget_others(spark: SparkSession, folder: str, keep: str | None) -> None:
             folders.delete(spark, f"{folder}/{name}")
 
 
-def _tally(rows: DataFrame) -> Tally:
+def _tally(rows: DataFrame) -> tuple[Tally, Decimal]:
+    """Counts, and the keys' `changes.key_sum`."""
     stages = [F.sum(f"seconds.{name}").alias(name) for name in SECONDS.names]
     groups = (
         rows.groupBy("status", "reason")
-        .agg(F.count("*").alias("images"), F.sum("garments").alias("found"), *stages)
+        .agg(F.count("*").alias("images"), F.sum("garments").alias("found"),
+             key_sum().alias("keys"), *stages)
         .collect()
     )
     statuses: Counter[str] = Counter()
@@ -86,4 +88,5 @@ def _tally(rows: DataFrame) -> Tally:
         for name in SECONDS.names:
             seconds[name] += group[name] or 0.0
     garments = sum(group.found or 0 for group in groups)
-    return Tally(sum(statuses.values()), garments, statuses, reasons, seconds)
+    keys = sum((group["keys"] for group in groups), Decimal())
+    return Tally(sum(statuses.values()), garments, statuses, reasons, seconds), keys

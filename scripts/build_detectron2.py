@@ -1,7 +1,7 @@
 """Build and install Detectron2 v0.6 as a pure-Python wheel, mended for today's libraries.
 
 Detectron2 has no official package. `pb1-detectron2` holds the Python files of the tag v0.6 as they
-are, without the C++ sources. Only rotated boxes, deformable convolutions and the fast COCO
+are, without the C++ sources. Only rotated boxes, deformable convolutions on a GPU and the fast COCO
 evaluation need those; each says so when it is used. A Detectron2 installed from its official
 repository, with its compiled extension, is left alone.
 """
@@ -198,8 +198,8 @@ def download(folder: Path) -> Path:
         pip("download", *options, "-r", wanted, "-d", folder, doing=f"the download of {SOURCE}")
     except BuildError as error:
         raise BuildError(
-            f"{error}\nWanted: pip 23.2.1 (newer ones refuse this package's metadata), torch "
-            "installed, the package index reachable. Next: run make setup again."
+            f"{error}\nWanted: the file with that sum, the package index reachable, torch, "
+            "pip 23.2.1 (pip 26 refuses: an extra names a URL). Next: mend that, then make setup."
         ) from None
     (archive,) = folder.glob("*.tar.gz")
     return archive
@@ -256,7 +256,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--wheel-dir", type=Path, default=REPOSITORY_ROOT / "build" / "wheels")
+    wheels = REPOSITORY_ROOT / "build" / "wheels"
+    parser.add_argument("--wheel-dir", type=Path, default=wheels, help="default: build/wheels")
     parser.add_argument("--no-install", action="store_true", help="only leave the wheel there")
     options = parser.parse_args()
     try:

@@ -1,0 +1,115 @@
+"""The pass over the pixels with the default bundle, on drawn pictures; no Spark."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from jeans_udf.ahead import SourceImage
+from jeans_udf.bundle import open_bundle
+from jeans_udf.config import load_config
+from jeans_udf.drawing import draw_picture
+from jeans_udf.geometry import decode_rle
+from jeans_udf.tagger import Tagger
+
+WISHES = [
+    {"kind": "jeans", "view": "flat", "wash": "dark"},
+    {"kind": "jeans", "view": "worn"},
+    {"kind": "shorts", "view": "flat"},
+    {"kind": "trousers", "view": "worn"},
+    {"kind": "dress"},
+]
+
+
+@pytest.fixture(scope="module")
+def tagger() -> Tagger:
+    return Tagger(open_bundle("default"), load_config(), torch.device("cpu"))
+
+
+@pytest.fixture(scope="module")
+def sources() -> list[SourceImage]:
+    images = []
+    for seed, wishes in enumerate(WISHES):
+        buffer = io.BytesIO()
+        Image.fromarray(draw_picture(seed, **wishes).image).save(buffer, "PNG", compress_level=1)
+        images.append(SourceImage(f"image{seed}", f"product{seed}", buffer.getvalue(), None))
+    images.append(SourceImage("broken", "p", images[0].data[:2000], None))
+    images.append(SourceImage("none", None, None, None))
+    return images
+
+
+@pytest.fixture(scope="module")
+def rows(tagger: Tagger, sources: list[SourceImage]) -> dict[str, dict]:
+    tagged = list(tagger.tag(sources))
+    assert len(tagged) == len(sources)
+    return {row["image_id"]: row for row in tagged}
+
+
+def test_keys_out_are_keys_in(rows, sources) -> None:
+    assert set(rows) == {source.image_id for source in sources}
+    assert rows["broken"]["reason"] == "truncated" and rows["none"]["reason"] == "null_image"
+    assert {row["status"] for row in rows.values()} == {"tagged", "no_garment", "rejected"}
+
+
+def test_garments_lie_where_they_were_drawn(rows) -> None:
+    for seed, wishes in enumerate(WISHES[:4]):
+        truth = draw_picture(seed, **wishes).garments[0]
+        found = rows[f"image{seed}"]["found"]
+        assert found, f"nothing found in a picture of {wishes}"
+        mask = decode_rle({"size": [found[0]["mask"]["height"], found[0]["mask"]["width"]],
+                           "counts": found[0]["mask"]["counts"]})  # fmt: skip
+        overlap = (mask & truth.mask).sum() / (mask | truth.mask).sum()
+        assert overlap > 0.7, f"{wishes}: mask overlaps by {overlap:.2f}"
+        assert found[0]["mask_area"] == mask.sum()
+
+
+def test_the_crop_is_the_masked_garment(rows) -> None:
+    garment = rows["image0"]["found"][0]
+    crop = np.asarray(Image.open(io.BytesIO(garment["crop"])))
+    assert crop.shape == (garment["crop_height"], garment["crop_width"], 4)
+    assert int((crop[:, :, 3] > 0).sum()) == garment["mask_area"]
+    assert (crop[crop[:, :, 3] == 0] == 0).all()
+
+
+def test_neighbours_and_order_change_nothing(tagger, sources, rows) -> None:
+    alone = [row for source in sources[::-1] for row in tagger.tag([source])]
+    for row in alone:
+        together = rows[row["image_id"]]
+        assert row["status"] == together["status"]
+        assert len(row["found"]) == len(together["found"])
+        for one, other in zip(row["found"], together["found"], strict=True):
+            assert one["garment_id"] == other["garment_id"]
+            assert one["category"] == other["category"]
+            assert one["attributes"] == other["attributes"]
+            assert one["score"] == pytest.approx(other["score"], abs=1e-3)
+            assert list(one["box"].values()) == pytest.approx(list(other["box"].values()), abs=0.5)
+
+
+def test_rules_of_the_vocabulary_hold(rows, tagger) -> None:
+    for row in rows.values():
+        for garment in row["found"]:
+            for group in tagger.vocabulary.groups:
+                if garment["category"] not in group.applies_to and group.exclusive:
+                    assert garment[group.name] is None and garment[f"{group.name}_score"] is None
+            assert set(garment["attributes"]) <= set(tagger.vocabulary.labels)
+
+
+def test_one_image_that_breaks_the_model_is_alone_in_it(tagger, sources, rows, monkeypatch) -> None:
+    whole = tagger.detector.detect
+    poison = tagger.detector.prepare(np.asarray(Image.open(io.BytesIO(sources[0].data))))
+
+    def detect(canvases):
+        if any(torch.equal(canvas.pixels, poison.pixels) for canvas in canvases):
+            raise RuntimeError("out of memory")
+        return whole(canvases)
+
+    monkeypatch.setattr(tagger.detector, "detect", detect)
+    after = {row["image_id"]: row for row in tagger.tag(sources)}
+    assert after["image0"]["reason"] == "model_error"
+    assert "out of memory" in after["image0"]["detail"]
+    assert after["image1"]["status"] == rows["image1"]["status"]
+    assert set(after) == set(rows)

@@ -10,16 +10,29 @@ Start-up (Spark, loading the models) is left out of both.
 from __future__ import annotations
 
 import argparse
+import json
 import multiprocessing
+import os
 import shutil
+import statistics
+import subprocess
+import sys
 import time
+from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import torch
+from pyspark.sql import DataFrame, SparkSession
 
+from jeans_udf import tables
 from jeans_udf.bundle import open_bundle
 from jeans_udf.config import load_config
 from jeans_udf.images import decode_image
+from jeans_udf.pipeline import open_catalog, tag_catalog
+from jeans_udf.runs import Run
+from jeans_udf.session import build_session
+from jeans_udf.udf import tag_images
 
 
 def loop_share(

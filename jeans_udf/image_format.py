@@ -21,7 +21,7 @@ _MAGIC = {
         b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG", b"GIF87a": "GIF", b"GIF89a": "GIF",
         b"II*\0": "TIFF", b"MM\0*": "TIFF", b"II+\0": "TIFF", b"MM\0+": "TIFF",
         b"II\xbc\x01": "JPEG XR", b"8BPS": "PSD", b"\xff\x4f\xff\x51": "JPEG2000",
-        b"\xff\x0a": "JPEG XL", b"\0\0\1\0": "ICO", b"\0\0\2\0": "CUR", b"icns": "ICNS",
+        b"\xff\x0a": "JPEG XL", b"\0\0\1\0": "ICO", b"icns": "ICNS",
         b"%PDF-": "PDF", b"%!PS": "EPS", b"\xc5\xd0\xd3\xc6": "EPS", b"qoif": "QOI",
         b"DDS ": "DDS", b"\x59\xa6\x6a\x95": "SUN", b"\x01\xda": "SGI", b"v/1\x01": "OpenEXR",
         b"\xd7\xcd\xc6\x9a": "WMF",
@@ -104,6 +104,8 @@ def _walk_jpeg(data: bytes) -> Structure:
             size = size or _size(data[at + 5 : at + 7], data[at + 3 : at + 5])
         if marker not in (0x01, 0xD8):
             at += max(2, int.from_bytes(data[at : at + 2], "big"))
+    if end is None and data.endswith(b"\xff\xd9"):
+        end = len(data) - 2  # a broken length led the walk astray, but nothing is missing
     return Structure(size, segments, scans, end)
 
 
@@ -114,6 +116,8 @@ def _walk_png(data: bytes) -> Structure:
         end = at if data[at + 4 : at + 8] == b"IEND" else None
         segments += 1
         at += 12 + int.from_bytes(data[at : at + 4], "big")
+    if end is None and b"\0\0\0\0IEND" in data:
+        end = data.rindex(b"\0\0\0\0IEND")
     size = _size(data[16:20], data[20:24]) if data[12:16] == b"IHDR" else None
     return Structure(size, segments, 0, end)
 

@@ -109,7 +109,12 @@ def ingest(
 
 
 def compare(
-    spark: SparkSession, table: Table, files: Sequence[SourceFile], reading: Reading, *, mirror: bool
+    spark: SparkSession,
+    table: Table,
+    files: Sequence[SourceFile],
+    reading: Reading,
+    *,
+    mirror: bool,
 ) -> dict[str, str]:
     """insert, update or delete by image_id; ids that stay as they are do not stand there."""
     present = tables.read_table(spark, table).select(

@@ -6,6 +6,7 @@ bytes are: a web page saved as .jpg has to end as a row that says so.
 
 from __future__ import annotations
 
+import csv
 import os
 import stat
 from collections import Counter
@@ -23,6 +24,8 @@ SUFFIXES = frozenset(
     ".jp2 .j2k .jpx .ico .psd .tga .ppm .pgm .pbm .pnm .svg".split()
 )
 """Endings of image files' names, in any case; what cannot be opened is rejected by name later."""
+
+LONGEST_FIELD = 10_000_000
 
 LISTING_COLUMNS = ("path", "image_id", "product_id", "title", "description")
 
@@ -162,12 +165,30 @@ def _read_frame(listing: Path) -> pd.DataFrame:
         if listing.suffix.lower() == ".parquet":
             return pd.read_parquet(listing)
         if listing.suffix.lower() == ".csv":
-            return pd.read_csv(listing, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+            return _read_csv(listing)
     except OSError as error:
         raise TableError(f"listing {listing}: cannot be read ({error.strerror or error})") from None
-    except ValueError as error:  # pandas' and pyarrow's parsing errors
+    except (ValueError, csv.Error) as error:  # bad UTF-8, bad Parquet, bad CSV
         raise TableError(f"listing {listing}: {str(error).splitlines()[0]}") from None
     raise TableError(f"listing {listing}: wanted a file named .csv or .parquet")
+
+
+def _read_csv(listing: Path) -> pd.DataFrame:
+    """Strict: pandas takes a surplus field for an index and moves every column by one."""
+    csv.field_size_limit(LONGEST_FIELD)
+    with listing.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.reader(file, strict=True)
+        header = next(reader, [])
+        rows = []
+        for row in reader:
+            if row and len(row) != len(header):
+                raise TableError(
+                    f"listing {listing}: line {reader.line_num} has {len(row)} fields, wanted the "
+                    f"header's {len(header)}; quote fields that hold a comma"
+                )
+            if row:
+                rows.append(row)
+    return pd.DataFrame(rows, columns=header, dtype=object)
 
 
 def _refuse_doubles(files: Sequence[SourceFile], listing: Path) -> None:

@@ -184,17 +184,19 @@ class BatchTagger:
             planned = changes.sum_up(plan)
             self.run.read(planned.version_from, planned.version_to)
             self._expect(planned)
+            folder = f"{self.work.staging}/{self.work.key}/{number}"
             if planned.count("tag", "relabel", "delete"):
-                self._tag_and_commit(changed, plan, planned, number)
+                self._tag_and_commit(changed, plan, planned, number, folder)
+            # Also when nothing is left to do: a run may have died between its last commit and here.
+            folders.delete(spark, folder)
         finally:
             plan.unpersist()
 
     def _tag_and_commit(
-        self, changed: DataFrame, plan: DataFrame, planned: Planned, number: int
+        self, changed: DataFrame, plan: DataFrame, planned: Planned, number: int, folder: str
     ) -> None:
         spark = changed.sparkSession
         begin = time.monotonic()
-        folder = f"{self.work.staging}/{self.work.key}/{number}"
         staged = self._stage(changed, plan, planned, number, folder)
         seconds = time.monotonic() - begin
         batch = Batch(
@@ -212,7 +214,6 @@ class BatchTagger:
         commit.commit_crops(spark, self.catalog.garment_crops, batch)
         commit.commit_garments(spark, self.catalog.garments, batch)
         commit.commit_status(spark, self.catalog.image_status, batch)
-        folders.delete(spark, folder)
         self.run.deleted += planned.count("delete")
         if staged is not None:
             self.run.add(staged.tally, seconds)

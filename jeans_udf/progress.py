@@ -12,6 +12,7 @@ from types import TracebackType
 
 from pyspark import AccumulatorParam, SparkContext
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 from rich.table import Table as TextTable
@@ -115,7 +116,7 @@ class Display:
 def print_summary(run: Run, output: Output, console: Console | None = None) -> None:
     """The end of a run as a table, with where its results lie and what to try next."""
     console = console or Console()
-    text = TextTable(title=f"run {run.run_id}", show_header=False, title_justify="left")
+    text = TextTable(title=escape(f"run {run.run_id}"), show_header=False, title_justify="left")
     text.add_column(style="bold")
     text.add_column()
     text.add_row("images tagged", f"{run.images:,}")
@@ -129,8 +130,8 @@ def print_summary(run: Run, output: Output, console: Console | None = None) -> N
         text.add_row("images/s", f"{run.images_per_second:.1f}")
     text.add_row("wall time", _duration(run.wall_seconds))
     text.add_row("source versions", _versions(run))
-    text.add_row("model", run.model_version)
-    text.add_row("exit code", f"{run.exit_code}" + (f"  {run.error}" if run.error else ""))
+    text.add_row("model", escape(run.model_version))
+    text.add_row("exit code", f"{run.exit_code}")
     console.print(text)
     console.print(_next_steps(output), highlight=False, soft_wrap=True, markup=False)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import uuid
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
@@ -134,3 +137,19 @@ def library_versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return versions
+
+
+@contextmanager
+def recorded(spark: SparkSession, table: Table, run: Run) -> Iterator[Run]:
+    """Whatever becomes of the block, its run gets its one row."""
+    try:
+        yield run
+    except BaseException as error:
+        run.finish(error)
+        try:
+            append_run(spark, table, run)
+        except Exception as second:  # Spark itself may be gone: the first error is the one to show
+            print(f"run {run.run_id}: no row in {table}: {second}", file=sys.stderr)
+        raise
+    run.finish()
+    append_run(spark, table, run)

@@ -93,7 +93,7 @@ def parse_output(text: str) -> Output:
 
 
 def work_folder(spark: SparkSession, output: Output) -> str:
-    """Folder for checkpoints and staged batches: the output itself, or one at the schema's place."""
+    """Folder for checkpoints and staged batches: the output, or one at the schema's location."""
     if output.is_path:
         return output.text
     try:

@@ -165,10 +165,16 @@ def truncated(kind: str) -> list[Hostile]:
 
 def hostile_images() -> list[Hostile]:
     """One of each kind; every name once. Limits as in `ImageLimits()`."""
+    catalogue = [Hostile(name, data, reason) for name, data, reason in _refused()]
+    catalogue += [Hostile(name, data, None) for name, data in _odd_but_read()]
+    return catalogue + [item for kind in FORMATS for item in truncated(kind)]
+
+
+def _refused() -> list[tuple[str, bytes, str]]:
     noise = np.random.default_rng(7).integers(0, 256, 5000, dtype=np.uint8).tobytes()
     page = b"<!DOCTYPE html><html><head><title>404</title></head><body>secret</body></html>"
     jpeg = encoded(picture(), "JPEG")
-    refused = [
+    return [
         ("empty", b"", "empty"),
         ("html", page, "not_an_image"),
         ("html_after_spaces", b"\xef\xbb\xbf \r\n" + page, "not_an_image"),
@@ -176,6 +182,8 @@ def hostile_images() -> list[Hostile]:
         ("zeros", bytes(4096), "not_an_image"),
         ("text", b"BMW and II* are words, and so is P1", "not_an_image"),
         ("gif", encoded(picture(), "GIF"), "unsupported_format"),
+        ("gif89a", b"GIF89a" + noise, "unsupported_format"),
+        ("tga", encoded(picture(), "TGA"), "not_an_image"),  # has no mark, and no reader here
         ("bmp", encoded(picture(), "BMP"), "unsupported_format"),
         ("tiff", encoded(picture(), "TIFF"), "unsupported_format"),
         ("ppm", encoded(picture(), "PPM"), "unsupported_format"),
@@ -197,23 +205,32 @@ def hostile_images() -> list[Hostile]:
         ("png_1x1", encoded(picture(1, 1), "PNG"), "too_small"),
         ("png_1x20000", encoded(picture(20_000, 1), "PNG"), "too_small"),
         ("jpeg_corrupt_header", jpeg.replace(b"\xff\xc0", b"\xff\xc8"), "decode_error"),
+        ("png_corrupt_length", _with_byte(encoded(picture(), "PNG"), 34, 0x77), "decode_error"),
         ("png_corrupt_pixels", _flip(encoded(picture(), "PNG")), "decode_error"),
     ]
-    read = [
+
+
+def _odd_but_read() -> list[tuple[str, bytes]]:
+    jpeg = encoded(picture(), "JPEG")
+    photoshop = b"\xff\xed\0\x16Photoshop 3.0\x008BIM\x03\xed"  # ends within its first entry
+    return [
         ("jpeg_cmyk", encoded(Image.fromarray(picture()).convert("CMYK"), "JPEG")),
         ("jpeg_grey", encoded(picture()[..., 0], "JPEG")),
         ("jpeg_progressive", encoded(picture(), "JPEG", progressive=True)),
         ("jpeg_with_tail", jpeg + bytes(1000)),
+        ("jpeg_corrupt_photoshop", jpeg[:2] + photoshop + jpeg[2:]),
         ("jpeg_on_mid_grey", encoded(np.full((48, 64, 3), 128, dtype=np.uint8), "JPEG")),
         ("png_16_bit_ramp", encoded(grey_ramp_16(), "PNG")),
         ("png_palette_alpha", encoded(palette_with_alpha(), "PNG", transparency=0)),
         ("webp_animated", animated_webp()),
         *((f"{kind.lower()}_corrupt_exif", corrupt_exif(kind)) for kind in FORMATS),
     ]
-    catalogue = [Hostile(*row) for row in refused] + [Hostile(*row, None) for row in read]
-    return catalogue + [item for kind in FORMATS for item in truncated(kind)]
 
 
 def _flip(png: bytes) -> bytes:
     at = png.index(b"IDAT") + 40
     return png[:at] + bytes(255 - value for value in png[at : at + 20]) + png[at + 20 :]
+
+
+def _with_byte(data: bytes, at: int, value: int) -> bytes:
+    return data[:at] + bytes([value]) + data[at + 1 :]

@@ -71,6 +71,14 @@ def looked_at(calls: Path) -> list[str]:
     return ids
 
 
+def expected_status(product_id: str | None, data: bytes | None) -> tuple[str, int]:
+    """Status and number of garments that the stub gives for the bytes."""
+    text = (data or b"").decode()
+    if not text[:1].isdigit():
+        return "rejected", 0
+    return "tagged" if int(text[0]) else "no_garment", int(text[0])
+
+
 def _row(image: Any, model_version: str) -> dict[str, Any]:
     data = image.image
     if data is None and image.path is not None and os.path.isfile(image.path):

@@ -92,6 +92,7 @@ def test_outside_the_roots_is_forbidden(folder: Path, read: Callable[..., bytes]
         f"file://{root}/%2e%2e/secret.txt",
         f"file://{root}/%2E%2E%2Fsecret.txt",
         f"file://{root}/..%2fsecret.txt",
+        f"file://otherhost{root}/a.jpg",
         "/proc/self/environ",
         "/",
     ):

@@ -75,7 +75,7 @@ def test_every_picture_has_one_status(checkout: Path, first: str) -> None:
 def test_broken_pictures_have_the_reason_they_were_made_for(checkout: Path, first: str) -> None:
     status = read(checkout, "image_status")
     rejected = status[status.status == "rejected"]
-    by_name = {Path(i).name: reason for i, reason in zip(rejected.image_id, rejected.reason)}
+    by_name = dict(zip(rejected.image_id.map(lambda i: Path(i).name), rejected.reason, strict=True))
     assert by_name == broken_reasons()
 
 
@@ -135,5 +135,6 @@ def test_help_teaches(job: str) -> None:
 
 def test_every_file_that_readme_and_contributing_name_exists() -> None:
     for text in (README, (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")):
-        for name in re.findall(r"`((?:jobs|conf|scripts|jeans_udf|tests|benchmarks)/[\w./]*)`", text):
+        folders = "jobs|conf|scripts|jeans_udf|tests|benchmarks"
+        for name in re.findall(rf"`((?:{folders})/[\w./]*)`", text):
             assert (ROOT / name).exists(), name

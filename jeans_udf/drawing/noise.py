@@ -28,7 +28,8 @@ def smooth(
             (int(height / across) + 2, int(width / along) + 2), dtype=np.float32
         )
         box = (0.0, 0.0, max(width / along, 1.0), max(height / across, 1.0))
-        return np.asarray(Image.fromarray(grid).resize((width, height), Image.Resampling.BICUBIC, box=box))
+        size = (width, height)
+        return np.asarray(Image.fromarray(grid).resize(size, Image.Resampling.BICUBIC, box=box))
     reach = math.hypot(height, width)
     columns, rows = int(reach / along) + 6, int(reach / across) + 6
     grid = rng.standard_normal((rows, columns), dtype=np.float32)

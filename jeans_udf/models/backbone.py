@@ -17,6 +17,8 @@ from detectron2.modeling import BACKBONE_REGISTRY, Backbone
 from detectron2.modeling.backbone.fpn import FPN, LastLevelMaxPool
 from torch import nn
 
+from jeans_udf.models.freezing import freeze_first
+
 
 def add_timm_config(cfg: CfgNode) -> None:
     """Add the keys of timm backbones with their defaults to a Detectron2 config (in place)."""
@@ -46,15 +48,7 @@ class TimmBackbone(Backbone):
         self._out_features = out_features
         self._out_feature_channels = dict(zip(self._stages, info.channels(), strict=True))
         self._out_feature_strides = dict(zip(self._stages, info.reduction(), strict=True))
-        self._freeze(freeze_at)
-
-    def _freeze(self, freeze_at: int) -> None:
-        blocks = list(self.net.children())
-        stem = [module for module in blocks if not isinstance(module, nn.Sequential)]
-        stages = next((m for m in blocks if isinstance(m, nn.Sequential)), nn.Sequential())
-        frozen = (stem if freeze_at >= 1 else []) + list(stages)[: max(0, freeze_at - 1)]
-        for module in frozen:
-            module.requires_grad_(False)
+        freeze_first(self.net, freeze_at)
 
     def train(self, mode: bool = True) -> TimmBackbone:
         super().train(mode)

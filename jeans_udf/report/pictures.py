@@ -66,7 +66,7 @@ class Album:
 
 def shrink(pixels: np.ndarray, longest: int) -> np.ndarray:
     """``(H, W, 3) uint8`` with a longer side of at most ``longest``; never enlarged."""
-    height, width = _fitted(*pixels.shape[:2], longest)
+    height, width = _fitted(pixels.shape[0], pixels.shape[1], longest)
     if (height, width) == pixels.shape[:2]:
         return pixels
     image = Image.fromarray(pixels)

@@ -36,6 +36,7 @@ from jeans_udf.models.classifier import (
     group_probabilities,
     output_names,
 )
+from jeans_udf.models.freezing import freeze_first
 from jeans_udf.training.checkpoint import load_checkpoint, save_checkpoint
 from jeans_udf.training.crops import Crop
 from jeans_udf.training.progress import Progress
@@ -62,6 +63,8 @@ class Recipe:
     """Label smoothing within exclusive groups: slim and straight, say, are often disputed."""
     drop_rate: float = 0.2
     """Dropout before the last layer."""
+    freeze: int = 3
+    """How many first parts stay as pretrained: 1 = the stem, 2 = and the first stage, ..."""
     seed: int = 0
     """Of the order, the augmentation and the fresh layer."""
 
@@ -180,6 +183,7 @@ def train_classifier(
     """
     output.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
+    freeze_first(model, recipe.freeze)
     keeper = _Keeper(output, recipe, vocabulary, valid)
     learner = Learner(
         _loaders(train, valid, vocabulary, recipe),
@@ -237,7 +241,8 @@ def _splitter(model: Any) -> list[list[nn.Parameter]]:
     """Parameter groups for discriminative rates: the pretrained layers, the new one."""
     new = list(model.get_classifier().parameters())
     ids = {id(parameter) for parameter in new}
-    return [[p for p in model.parameters() if id(p) not in ids], new]
+    pretrained = [p for p in model.parameters() if p.requires_grad and id(p) not in ids]
+    return [pretrained, new]
 
 
 def _figures(scores: np.ndarray, crops: Sequence[Crop], vocabulary: Vocabulary) -> dict[str, Any]:

@@ -1,0 +1,28 @@
+CREATE OR REPLACE ${kind}VIEW ${view} (
+${columns}
+)
+COMMENT 'One row per product: its best-scoring garment, and how many images and garments it has'
+AS
+SELECT
+  images.product_id,
+  images.images,
+  images.garments,
+  best.image_id,
+  best.garment_id,
+  best.category,
+  best.score,
+${best}
+FROM (
+  SELECT product_id, count(*) AS images, coalesce(sum(garments), 0) AS garments
+  FROM ${image_status}
+  WHERE product_id IS NOT NULL
+  GROUP BY product_id
+) AS images
+LEFT JOIN (
+  SELECT
+    *,
+    -- garment_id breaks ties: the same tables always give the same garment.
+    row_number() OVER (PARTITION BY product_id ORDER BY score DESC, garment_id) AS place
+  FROM ${garments}
+) AS best
+  ON best.product_id = images.product_id AND best.place = 1

@@ -23,16 +23,14 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import torch
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 
 from jeans_udf import tables
 from jeans_udf.bundle import open_bundle
 from jeans_udf.config import load_config
 from jeans_udf.images import decode_image
-from jeans_udf.pipeline import open_catalog, tag_catalog
-from jeans_udf.runs import Run
 from jeans_udf.session import build_session
-from jeans_udf.udf import tag_images
+from jeans_udf.tagging import run_tagging
 
 
 def loop_share(
@@ -50,17 +48,19 @@ def loop_share(
     garments, waiting = 0, {}
 
     def flush(group: list) -> int:
-        squares, detected = [], []
+        squares, categories, scores = [], [], []
         results = detector.detect([canvas for _, canvas in group])
         for (pixels, _), found in zip(group, results, strict=True):
             masks = found.full_masks(*pixels.shape[:2])
             for index in range(len(found)):
                 crop = cutout(pixels, None if masks is None else masks[index], found.boxes[index])
                 squares.append(classifier.prepare(crop))
-                category = opened.vocabulary.categories[found.classes[index]]
-                detected.append((category, float(found.scores[index])))
-        answers = classifier.classify(squares, detected)
-        return sum(score >= detector.score_threshold for _, score, _ in answers)
+                categories.append(opened.vocabulary.categories[found.classes[index]])
+                scores.append(float(found.scores[index]))
+        answers = classifier.classify(squares, categories)
+        real = [chance for _, chance in answers]
+        kept = [s * r >= detector.score_threshold for s, r in zip(scores, real, strict=True)]
+        return sum(kept)
 
     for file in files:
         pixels = decode_image(Path(file).read_bytes(), config.images)
@@ -98,19 +98,8 @@ def job_round(spark: SparkSession, source: str, output: Path, bundle: str) -> tu
     """(seconds of tagging, garments) of one full run; the workers are warm from the one before."""
     shutil.rmtree(output, ignore_errors=True)
     config = load_config(overrides=[f"bundle={bundle}"])
-    opened = open_bundle(config.bundle)
-    run = Run(source, opened.model_version, opened.manifest_sha256, config)
     target = tables.parse_output(f"{output}/")
-    open_catalog(spark, target, opened.vocabulary)
-
-    def tag(images: DataFrame) -> DataFrame:
-        return tag_images(
-            images, opened.directory, opened.manifest_sha256, config, opened.vocabulary
-        )
-
-    tag_catalog(
-        spark, tables.parse_table(source), target, run, tag, opened.vocabulary, config.batch
-    )
+    run = run_tagging(spark, tables.parse_table(source), target, open_bundle(bundle), config)
     return run.tagging_seconds, run.garments
 
 

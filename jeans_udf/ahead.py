@@ -98,7 +98,9 @@ class DecodeAhead:
             pixels = decode_image(data, self.limits)
             canvas = self.prepare(pixels)
         except Rejected as error:
-            rejected = error
+            # A traceback would keep the file's bytes for as long as the reason.
+            rejected = error.with_traceback(None)
+            rejected.__cause__ = rejected.__context__ = None
         except Exception as error:  # an unforeseen fault of a decoder is still a row
             rejected = Rejected("decode_error", f"{type(error).__name__} while decoding")
         return Decoded(source, sha256, pixels if rejected is None else None, canvas, rejected,

@@ -73,10 +73,15 @@ def newest_changes(changes: DataFrame) -> DataFrame:
     newest = F.max(state)
     # Rows of older commits are earlier states of the same image, not copies.
     copies = F.collect_list(F.when(F.col("present"), F.col("_commit_version")))
-    last = rows.groupBy("image_id").agg(newest.alias("last"), copies.alias("versions"))
+    last = rows.groupBy("image_id").agg(
+        newest.alias("last"),
+        copies.alias("versions"),
+        F.min("_commit_version").alias("first_version"),
+    )
     return last.select(
         "image_id",
         "last.*",
+        "first_version",
         F.size(F.expr("filter(versions, v -> v = last._commit_version)")).alias("copies"),
     )
 
@@ -105,7 +110,12 @@ def decide_actions(newest: DataFrame, image_status: DataFrame, model_version: st
         .otherwise("tag")
     )
     return newest.join(known, "image_id", "left").select(
-        "image_id", "product_id", "_commit_version", "copies", action.alias("action")
+        "image_id",
+        "product_id",
+        "first_version",
+        "_commit_version",
+        "copies",
+        action.alias("action"),
     )
 
 
@@ -116,7 +126,7 @@ def sum_up(plan: DataFrame) -> Planned:
         plan.groupBy("action")
         .agg(
             F.count("*").alias("images"),
-            F.min("_commit_version").alias("low"),
+            F.min("first_version").alias("low"),
             F.max("_commit_version").alias("high"),
             F.min(acting).alias("first_id"),
             F.max(acting).alias("last_id"),

@@ -32,12 +32,16 @@ class ImageLimits(Section):
 
     max_bytes: int = Field(50_000_000, gt=0)
     """Largest file, in bytes; above it the image is rejected as `too_many_bytes`."""
-    max_pixels: int = Field(60_000_000, gt=0)
+    max_pixels: int = Field(50_000_000, gt=0, le=178_000_000)
     """Largest declared width x height, in pixels; above it: `too_many_pixels`, never decoded."""
     min_side: int = Field(16, gt=0)
     """Shortest accepted side, in pixels; below it: `too_small`."""
-    formats: tuple[str, ...] = ("JPEG", "PNG", "WEBP")
-    """Pillow's names of the formats that are opened; any other is `unsupported_format`."""
+    formats: tuple[Literal["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"], ...] = (
+        "JPEG",
+        "PNG",
+        "WEBP",
+    )
+    """Formats that are opened, by Pillow's names; any other is `unsupported_format`."""
     roots: tuple[str, ...] = ()
     """Folders that a `path` in the source may point into, links resolved; empty: none is read."""
 
@@ -63,7 +67,7 @@ class Device(Section):
     crops_per_batch: int = Field(16, gt=0)
     """Most garment crops in one classifier batch."""
     threads: int = Field(0, ge=0)
-    """Torch's CPU threads a task; 0: the machine's cores divided by the tasks on it."""
+    """Torch's CPU threads a task; 0: as many as Spark gives it (spark.task.cpus)."""
 
 
 class Decoding(Section):

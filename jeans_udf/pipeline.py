@@ -21,7 +21,7 @@ from jeans_udf import changes, commit, folders, staging, tables
 from jeans_udf.changes import Planned
 from jeans_udf.commit import Batch, Catalog
 from jeans_udf.config import Batches
-from jeans_udf.errors import TableError
+from jeans_udf.errors import JeansError, TableError
 from jeans_udf.progress import Display
 from jeans_udf.runs import Run
 from jeans_udf.schemas import (
@@ -287,9 +287,13 @@ def _run_stream(
         while not query.awaitTermination(POLL_SECONDS):  # type: ignore[arg-type]
             if batch.display is not None:
                 batch.display.refresh()
-    except StreamingQueryException:
+    except StreamingQueryException as error:
         if batch.error is not None:
             raise batch.error from None
-        raise
+        raise JeansError(
+            f"table {source}: its changes cannot be read on from where the last run stopped: "
+            f"{str(error).strip().splitlines()[0]}; if that part of its history is gone, remove "
+            f"{checkpoint} and run again: what is tagged is not tagged again"
+        ) from None
     finally:
         query.stop()

@@ -138,14 +138,16 @@ class Tagger:
         for start in range(0, len(garments), size):
             chunk = garments[start : start + size]
             answers = self.classifier.classify(
-                [garment.square for garment in chunk],
-                [(garment.category, garment.score) for garment in chunk],
+                [garment.square for garment in chunk], [garment.category for garment in chunk]
             )
-            for garment, answer in zip(chunk, answers, strict=True):
-                garment.category, garment.score, garment.attributes = answer
+            for garment, (attributes, real) in zip(chunk, answers, strict=True):
+                garment.attributes = attributes
+                # The detector's score, times the chance that the crop shows a garment at all: on
+                # validation photos this keeps as many garments at a quarter of the false ones.
+                garment.score *= real
 
     def _verified(self, garments: list[Found]) -> list[Found]:
-        """Those that the classifier's verdict leaves above the threshold, numbered best first."""
+        """Those that stay above the threshold, numbered best first."""
         kept = [g for g in garments if g.score >= self.detector.score_threshold]
         kept.sort(key=lambda garment: -garment.score)
         for number, garment in enumerate(kept):

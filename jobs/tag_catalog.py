@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame
 
 from jeans_udf.bundle import open_bundle
 from jeans_udf.config import load_config
-from jeans_udf.errors import EXIT_FAILED, EXIT_USAGE, UsageError
+from jeans_udf.errors import EXIT_FAILED, EXIT_USAGE, JeansError, UsageError
 from jeans_udf.pipeline import check_source, open_catalog, tag_catalog
 from jeans_udf.progress import Counters, Display, print_summary
 from jeans_udf.runs import Run, recorded
@@ -68,6 +68,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UsageError as error:
         print(f"tag_catalog: {error}", file=sys.stderr)
         return EXIT_USAGE
+    except JeansError as error:
+        print(f"tag_catalog: {error}", file=sys.stderr)
+        return EXIT_FAILED
     except KeyboardInterrupt:
         print("tag_catalog: interrupted; the same command goes on from here", file=sys.stderr)
         return EXIT_FAILED

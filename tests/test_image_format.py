@@ -94,3 +94,10 @@ def test_segments_are_counted() -> None:
     for count in (MAX_SEGMENTS // 2, MAX_SEGMENTS * 2):
         many = data[:33] + png_chunk(b"teSt", b"") * count + data[33:]
         assert structure("PNG", many).is_bomb == (count > MAX_SEGMENTS)
+
+
+def test_end_is_found_behind_a_broken_length() -> None:
+    png, jpeg = bytearray(encoded(picture(), "PNG")), bytearray(encoded(picture(), "JPEG"))
+    ends = structure("PNG", bytes(png)).end, structure("JPEG", bytes(jpeg)).end
+    png[34] = jpeg[4] = 0x77  # the first chunk of pixels, the first segment
+    assert (structure("PNG", bytes(png)).end, structure("JPEG", bytes(jpeg)).end) == ends

@@ -48,7 +48,7 @@ def test_only_the_accepted_formats_are_opened() -> None:
         others = ImageLimits(formats=tuple(name for name in FORMATS if name != kind))
         assert outcome(encoded(picture(), kind)) is None
         assert outcome(encoded(picture(), kind), others) == "unsupported_format"
-    assert outcome(encoded(picture(), "GIF"), ImageLimits(formats=("gif",))) is None
+    assert outcome(encoded(picture(), "GIF"), ImageLimits(formats=("GIF",))) is None
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP"])

@@ -3,7 +3,8 @@
 One linear layer gives a logit for each label of the vocabulary. Within an exclusive group they are
 one softmax, in other groups each is a sigmoid. After them stands the verdict, one softmax more:
 ``none`` (the crop shows no bottom garment) and the categories. It sees the garment alone and
-larger than the detector does, so it drops what the detector mistook for a garment.
+larger than the detector does, so it tells what the detector mistook for a garment. Its opinion on
+the category is not used: on validation photos the detector's is as good.
 """
 
 from __future__ import annotations
@@ -37,21 +38,6 @@ def exclusive_spans(vocabulary: Vocabulary) -> list[slice]:
     """Where the softmaxes of the output stand: exclusive groups, and the verdict last."""
     spans = [s for n, s in vocabulary.spans().items() if vocabulary.group(n).exclusive]
     return [*spans, slice(len(vocabulary.labels), len(output_names(vocabulary)))]
-
-
-def verify(
-    detected: str, score: float, verdict: np.ndarray, categories: Sequence[str]
-) -> tuple[str, float]:
-    """Category and score of a garment: the detector's, checked by a ``(C + 1,)`` verdict.
-
-    The score is the detector's times the chance that the crop shows a garment at all. The category
-    maximises the product of both models' opinions; the detector's gives what it leaves of its
-    score to the other categories alike.
-    """
-    others = (1 - score) / max(1, len(categories) - 1)
-    prior = np.array([score if name == detected else others for name in categories])
-    best = int((prior * verdict[1:]).argmax())
-    return categories[best], float(score * (1 - verdict[0]))
 
 
 @dataclass(frozen=True)
@@ -173,18 +159,16 @@ class Classifier:
         return group_probabilities(self.model(batch), self.vocabulary).cpu().numpy()
 
     def classify(
-        self, squares: Sequence[np.ndarray], detected: Sequence[tuple[str, float]]
-    ) -> list[tuple[str, float, Attributes]]:
-        """Category, score and attributes of prepared crops.
+        self, squares: Sequence[np.ndarray], categories: Sequence[str]
+    ) -> list[tuple[Attributes, float]]:
+        """Attributes of prepared crops, and the chance (0 to 1) that each shows a garment at all.
 
-        ``detected`` are the category and score that the detector gave each of them.
+        ``categories`` are the detector's.
         """
         if not squares:
             return []
-        answers = []
-        for row, (category, score) in zip(self.scores(squares), detected, strict=True):
-            verdict = row[len(self.vocabulary.labels) :]
-            category, score = verify(category, score, verdict, self.vocabulary.categories)
-            attributes = decide(row, category, self.vocabulary, self.thresholds)
-            answers.append((category, score, attributes))
-        return answers
+        none = len(self.vocabulary.labels)
+        return [
+            (decide(row, category, self.vocabulary, self.thresholds), float(1 - row[none]))
+            for row, category in zip(self.scores(squares), categories, strict=True)
+        ]

@@ -204,7 +204,9 @@ def train_classifier(
         if start < recipe.epochs:
             rates = slice(recipe.learning_rate / 5, recipe.learning_rate)
             learner.fit_one_cycle(recipe.epochs, rates, start_epoch=start)
-        logits, _ = learner.get_preds(dl=learner.dls.valid)
+        # A prediction raises the same events as an epoch of training.
+        with learner.removed_cbs(keeper):
+            logits, _ = learner.get_preds(dl=learner.dls.valid)
     scores = group_probabilities(logits, vocabulary).numpy()
     metrics = _figures(scores, valid, vocabulary)
     save_file({k: v.contiguous() for k, v in learner.model.state_dict().items()},

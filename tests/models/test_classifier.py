@@ -12,7 +12,6 @@ from jeans_udf.models.classifier import (
     fit_square,
     group_probabilities,
     output_names,
-    verify,
 )
 from jeans_udf.vocabulary import Vocabulary, parse_vocabulary
 
@@ -64,15 +63,6 @@ def test_outputs_are_the_labels_and_then_the_verdict(vocabulary: Vocabulary) -> 
     )  # fmt: skip
 
 
-def test_the_verdict_lowers_the_score_and_may_change_the_category() -> None:
-    both = ["jeans", "shorts"]
-    assert verify("jeans", 0.8, np.array([0.0, 0.5, 0.5]), both) == ("jeans", 0.8)
-    category, score = verify("jeans", 0.6, np.array([0.5, 0.1, 0.4]), both)
-    assert category == "shorts" and score == pytest.approx(0.3)
-    assert verify("jeans", 0.9, np.array([1.0, 0.0, 0.0]), both)[1] == 0.0
-    assert verify("jeans", 0.9, np.array([0.0, 1.0]), ["jeans"]) == ("jeans", 0.9)
-
-
 def test_fit_square_keeps_the_aspect_and_hides_the_background() -> None:
     crop = np.zeros((40, 20, 4), dtype=np.uint8)
     crop[:, :, :3] = (255, 0, 255)  # colour under transparent pixels must not show
@@ -107,3 +97,6 @@ def test_neighbours_do_not_change_scores(vocabulary: Vocabulary) -> None:
     alone = np.concatenate([classifier.scores([square]) for square in squares])
     np.testing.assert_allclose(together, alone, atol=1e-5)
     assert classifier.classify([], []) == []
+    answers = classifier.classify(squares, ["jeans"] * 5)
+    none = len(vocabulary.labels)
+    assert [real for _, real in answers] == pytest.approx((1 - together[:, none]).tolist())

@@ -50,6 +50,8 @@ LOCAL_SETTINGS = {
     "spark.ui.showConsoleProgress": "false",
     # Spark's 200 would be 200 tiny files per write here.
     "spark.sql.shuffle.partitions": "8",
+    # Delta's 50 tasks to read a table's log are for tables of millions of files.
+    "spark.databricks.delta.snapshotPartitions": "2",
 }
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
@@ -60,13 +60,6 @@ def stage(
             "for each: the staged rows were removed, run again"
         )
     return Staged(rows, tally)
-
-
-def forget_others(spark: SparkSession, folder: str, keep: str | None) -> None:
-    """Remove staged batches that crashed runs left behind, except those below ``keep``."""
-    for name in folders.child_names(spark, folder):
-        if name != keep:
-            folders.delete(spark, f"{folder}/{name}")
 
 
 def _tally(rows: DataFrame) -> tuple[Tally, Decimal]:

@@ -6,18 +6,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from pyspark.sql import DataFrame
-
 from jeans_udf.bundle import open_bundle
 from jeans_udf.config import load_config
 from jeans_udf.errors import EXIT_FAILED, EXIT_USAGE, JeansError, UsageError
-from jeans_udf.pipeline import check_source, open_catalog, tag_catalog
-from jeans_udf.progress import Counters, Display, print_summary
-from jeans_udf.runs import Run, recorded
+from jeans_udf.progress import print_summary
 from jeans_udf.session import build_session
 from jeans_udf.tables import parse_output, parse_table
-from jeans_udf.udf import tag_images
-from jeans_udf.views import publish_views
+from jeans_udf.tagging import run_tagging
 
 MORE = """\
 The first run tags the whole source, each later one what changed since: run the same command after
@@ -82,27 +77,12 @@ def tag(options: argparse.Namespace) -> int:
     bundle = open_bundle(config.bundle)
     spark = build_session("tag_catalog")
     try:
-        check_source(spark, source)
-        catalog = open_catalog(spark, output, bundle.vocabulary)
-        run = Run(str(source), bundle.model_version, bundle.manifest_sha256, config)
-        if options.run_id:
-            run.run_id = options.run_id
-        counters = Counters(spark.sparkContext)
-
-        def tag_with_bundle(images: DataFrame) -> DataFrame:
-            folder = bundle.directory.resolve()
-            sha256, words = bundle.manifest_sha256, bundle.vocabulary
-            return tag_images(images, folder, sha256, config, words, counters)
-
-        with recorded(spark, catalog.tagging_runs, run), Display(counters) as display:
-            words = bundle.vocabulary
-            tag_catalog(spark, source, output, run, tag_with_bundle, words, config.batch, display)
-        publish_views(spark, output, bundle.vocabulary)
-        print_summary(run, output)
-        assert run.exit_code is not None
-        return run.exit_code
+        run = run_tagging(spark, source, output, bundle, config, run_id=options.run_id)
     finally:
         spark.stop()
+    print_summary(run, output)
+    assert run.exit_code is not None
+    return run.exit_code
 
 
 if __name__ == "__main__":

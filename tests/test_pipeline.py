@@ -204,6 +204,16 @@ def test_output_tables_are_plain_and_commented(life: Life) -> None:
         assert all(column.metadata.get("comment") for column in columns)
 
 
+def test_a_table_missing_beside_its_status_is_named(life: Life) -> None:
+    out = life.folder / "out"
+    (out / "garments").rename(life.folder / "away")
+    try:
+        with pytest.raises(TableError, match="out/garments: is missing.*drop image_status"):
+            pipeline.open_catalog(life.spark, parse_output(str(out)), VOCABULARY)
+    finally:
+        (life.folder / "away").rename(out / "garments")
+
+
 def test_another_vocabulary_needs_another_output(life: Life) -> None:
     words = VOCABULARY.as_dict()
     words["groups"]["fit"] = words["groups"].pop("wash") | {"labels": ["slim", "wide"]}

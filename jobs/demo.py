@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 from rich.console import Console
 
 import jeans_udf.drawing
@@ -26,20 +26,17 @@ from jeans_udf.drawing import draw_catalog
 from jeans_udf.errors import EXIT_FAILED, EXIT_USAGE, TableError, UsageError
 from jeans_udf.ingest import Ingested, Reading, ingest
 from jeans_udf.listing import SourceFile, list_folder, read_listing
-from jeans_udf.pipeline import check_source, open_catalog, tag_catalog
-from jeans_udf.progress import Counters, Display
 from jeans_udf.report.console import Steps, text_table
 from jeans_udf.report.page import plain_text, write_page
 from jeans_udf.report.read import ReportOptions, read_report
-from jeans_udf.runs import Run, recorded
+from jeans_udf.runs import Run
 from jeans_udf.session import build_session
 from jeans_udf.tables import Output, Table, parse_output, parse_table
-from jeans_udf.udf import tag_images
-from jeans_udf.views import publish_views
+from jeans_udf.tagging import run_tagging
 from jeans_udf.vocabulary import Vocabulary
 
-COUNT, SEED = 72, 7
-"""Of the drawn catalog."""
+COUNT, SEED = 72, 7  # of the drawn catalog
+CHANGES = ("inserted", "updated", "deleted", "unchanged")
 PRODUCTS_SHOWN = 12
 REJECTED_SHOWN = 15
 OWN_WORK, DRAWN_WORK = Path("build/my-images"), Path("build/demo")
@@ -128,8 +125,8 @@ def run_demo(
         # The table mirrors the folder: pictures of an earlier run that are gone leave it.
         reading = Reading(max_bytes=config.images.max_bytes)
         ingested = ingest(spark, source, files, reading, mirror=True)
-        said += [f"{getattr(ingested, name)} {name}" for name in ("inserted", "updated", "deleted")]
-        said.append(f"{ingested.unchanged} unchanged")
+        counts = ((name, getattr(ingested, name)) for name in CHANGES)
+        said += [f"{count:,} {name}" for name, count in counts if count]
     run = tag(spark, source, output, bundle, config, steps)
     show(spark, bundle.vocabulary, steps)
     with steps.step("Write the page") as said:
@@ -193,22 +190,10 @@ def tag(
 ) -> Run:  # fmt: skip
     """What tag_catalog.py does, as a step."""
     with steps.step(f"Tag them with {bundle.model_version}", spinner=False) as said:
-        check_source(spark, source)
-        catalog = open_catalog(spark, output, bundle.vocabulary)
-        run = Run(str(source), bundle.model_version, bundle.manifest_sha256, config)
-        counters = Counters(spark.sparkContext)
-
-        def tag_with_bundle(images: DataFrame) -> DataFrame:
-            folder, sha256 = bundle.directory.resolve(), bundle.manifest_sha256
-            return tag_images(images, folder, sha256, config, bundle.vocabulary, counters)
-
-        words, batch = bundle.vocabulary, config.batch
-        with recorded(spark, catalog.tagging_runs, run), Display(counters) as display:
-            tag_catalog(spark, source, output, run, tag_with_bundle, words, batch, display)
-        publish_views(spark, output, bundle.vocabulary)
+        run = run_tagging(spark, source, output, bundle, config)
         if run.images:
             said += [f"{run.images:,} images", f"{run.garments:,} garments"]
-            said.append(f"{run.statuses['rejected']:,} rejected")
+            said += [f"{count:,} {name}" for name, count in sorted(run.statuses.items())]
             said.append(f"{run.images_per_second or 0:.1f} images/s")
         else:
             said.append("nothing changed since the last run, so no model ran")
@@ -229,7 +214,7 @@ def show(spark: SparkSession, vocabulary: Vocabulary, steps: Steps) -> None:
             text_table("rejected_images", rejected.columns, broken, rejected.count()),
         ]
     for table in tables:
-        steps.console.print(table)
+        steps.console.print("", table)
 
 
 def show_next(done: Done, steps: Steps, images: Path | None) -> None:

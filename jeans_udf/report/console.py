@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table as TextTable
 from rich.text import Text
@@ -50,7 +51,8 @@ def text_table(
 ) -> TextTable:
     """Rows as a table; texts come from strangers and are shown as they are, not as markup."""
     shown = f"{len(rows)} of {total:,}" if len(rows) < total else f"all {total:,}"
-    table = TextTable(title=f"\n{title} ({shown})", title_justify="left", title_style="bold")
+    heading = f"{title} ({shown})"
+    table = TextTable(box=SIMPLE_HEAD, title=heading, title_justify="left", title_style="bold")
     for name in columns:
         table.add_column(name, justify="right" if name == "score" else "left")
     for row in rows:

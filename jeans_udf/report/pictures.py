@@ -12,7 +12,7 @@ from jeans_udf.report.data import Picture
 
 PHOTO_SIDE = 480
 CROP_SIDE = 200
-TINT_ALPHA = 72
+TINT_ALPHA = 52
 """Of 255: strong enough to see what is covered, and the cloth stays visible."""
 RIM_ALPHA = 235
 RIM_PIXELS = 3

@@ -6,7 +6,6 @@ nothing; the tables are read by deltalake, which knows nothing of Spark.
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -29,12 +28,10 @@ def shell_blocks(text: str) -> list[str]:
 
 
 def run(command: str, folder: Path) -> str:
-    """Run a README block in ``folder`` as if it were the checkout, with the venv's Python."""
-    command = command.replace(". .venv/bin/activate\n", "")
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    """Run a README block in ``folder`` as if it were the checkout."""
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", command],
-        cwd=folder, env={**os.environ, "PATH": path}, capture_output=True, text=True, timeout=900,
+        ["bash", "-eo", "pipefail", "-c", command],
+        cwd=folder, capture_output=True, text=True, timeout=900,
     )  # fmt: skip
     assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}"
     return done.stdout + done.stderr
@@ -46,6 +43,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("readme")
     for name in ("jobs", "conf", "scripts"):
         (folder / name).symlink_to(ROOT / name)
+    (folder / ".venv").symlink_to(sys.prefix)
     draw_catalog(folder / "pictures")
     return folder
 
@@ -76,11 +74,7 @@ def test_broken_pictures_have_the_reason_they_were_made_for(checkout: Path, firs
     status = read(checkout, "image_status")
     rejected = status[status.status == "rejected"]
     by_name = dict(zip(rejected.image_id.map(lambda i: Path(i).name), rejected.reason, strict=True))
-    assert by_name == broken_reasons()
-
-
-def broken_reasons() -> dict[str, str]:
-    return {name: reason for name, (_, reason) in BROKEN.items()}
+    assert by_name == {name: reason for name, (reason, _) in BROKEN.items()}
 
 
 def test_drawn_garments_are_found_and_named(checkout: Path, first: str) -> None:

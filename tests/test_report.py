@@ -468,3 +468,9 @@ def test_a_missing_table_is_named(spark: SparkSession, tables: Path, tmp_path: P
     source, output = parse_table(f"{tables}/product_images"), parse_output(f"{tmp_path}/")
     with pytest.raises(TableError, match="image_status"):
         read_report(spark, source, output, ImageLimits(), ReportOptions())
+
+
+def test_the_queries_on_the_page_run(spark: SparkSession, read: Callable[..., Report]) -> None:
+    washes, rejected = (q.text for q in read().queries if q.language == "Spark SQL")
+    assert [tuple(row) for row in spark.sql(washes).collect()] == [("jeans", "dark", 3, 0.91)]
+    assert len(spark.sql(rejected).collect()) == 5

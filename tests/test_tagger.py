@@ -21,7 +21,7 @@ WISHES = [
     {"kind": "jeans", "view": "worn"},
     {"kind": "shorts", "view": "flat"},
     {"kind": "trousers", "view": "worn"},
-    {"kind": "dress"},
+    {"kind": "t_shirt"},
 ]
 
 

@@ -73,12 +73,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UsageError as error:
         print(f"ingest_images: {error}", file=sys.stderr)
         return EXIT_USAGE
-    Console().print(summary(options.table, found, done))
+    console = Console()
+    console.print(f"{table}, version {done.version}", soft_wrap=True, markup=False)
+    console.print(summary(found, done))
     return EXIT_OK
 
 
-def summary(table: str, found: Files, done: Ingested) -> TextTable:
-    text = TextTable(title=escape(f"{table}, version {done.version}"), title_justify="left")
+def summary(found: Files, done: Ingested) -> TextTable:
+    text = TextTable()
     text.add_column("images")
     text.add_column("", justify="right")
     for name in ("inserted", "updated", "deleted", "unchanged"):

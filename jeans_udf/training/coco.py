@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from jeans_udf.config import ImageLimits
 from jeans_udf.errors import ConfigError
+from jeans_udf.images import decode_image
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,10 @@ class Photo:
     annotation_ids: tuple[int, ...]
     classes: tuple[int, ...]
     rles: tuple[dict[str, Any], ...]
+
+    def pixels(self) -> np.ndarray:
+        """(height, width, 3) uint8, RGB, upright."""
+        return decode_image(self.path.read_bytes(), ImageLimits())
 
     def masks(self) -> np.ndarray:
         """(N, height, width) bool."""

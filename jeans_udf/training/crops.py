@@ -11,10 +11,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from jeans_udf.config import ImageLimits
 from jeans_udf.errors import ConfigError, near_miss
 from jeans_udf.geometry import box_iou, cutout, mask_box
-from jeans_udf.images import decode_image
 from jeans_udf.models.classifier import NONE, fit_square
 from jeans_udf.models.detector import Detector
 from jeans_udf.training.coco import Photo
@@ -103,7 +101,7 @@ def _squares(
     photo: Photo, labels: Labels, size: int, detector: Detector | None
 ) -> Iterator[tuple[str, str, tuple[str, ...], np.ndarray]]:
     """(file name, category, labels, pixels) of each crop of one photo."""
-    image = decode_image(photo.path.read_bytes(), ImageLimits())
+    image = photo.pixels()
     stem = photo.path.stem
     boxes: np.ndarray = np.zeros((0, 4), dtype=np.float32)
     masks: np.ndarray | None = None

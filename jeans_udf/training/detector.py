@@ -8,28 +8,23 @@ from __future__ import annotations
 import copy
 import json
 import math
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from detectron2.structures import BitMasks, Boxes, Instances
 from detectron2.utils.events import EventStorage
-from pycocotools import mask as coco_mask
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from jeans_udf.config import ImageLimits
 from jeans_udf.errors import ConfigError
-from jeans_udf.evaluation.detection import average_precision, coco_truth, tagged_negatives
-from jeans_udf.images import decode_image
-from jeans_udf.models.detector import Detector, prepare_canvas
-from jeans_udf.training.augment import Jitter, augment
+from jeans_udf.evaluation.detector import evaluate_detector
+from jeans_udf.training.augment import Jitter
 from jeans_udf.training.checkpoint import load_checkpoint, save_checkpoint
 from jeans_udf.training.coco import Photo
+from jeans_udf.training.examples import Examples
 from jeans_udf.training.progress import Progress
 
 
@@ -94,13 +89,19 @@ def train_detector(
     optimizer = torch.optim.AdamW(_parameter_groups(model, recipe))
     state = load_checkpoint(output, {"model": model, "average": average}, optimizer)
     first, step = (state["epoch"], state["step"]) if state else (0, 0)
-    jitter = Jitter(longest_side)
-    steps = recipe.epochs * (len(_epoch(train, recipe, 0)) // recipe.batch_size)
+    examples = Examples(
+        train,
+        Jitter(longest_side),
+        batch_size=recipe.batch_size,
+        negatives=recipe.negatives,
+        seed=recipe.seed,
+    )
+    steps = recipe.epochs * examples.steps
     progress = Progress(steps, "photos", recipe.batch_size, done=step)
     metrics: dict[str, Any] = {}
     for epoch in range(first, recipe.epochs):
         losses: list[float] = []
-        for batch in _batches(train, epoch, recipe, jitter):
+        for batch in examples.batches(epoch):
             _set_rate(optimizer, recipe, step, steps)
             losses.append(_step(model, average, optimizer, batch, recipe, device))
             step += 1
@@ -124,64 +125,6 @@ def train_detector(
         metrics = evaluate_detector(average, validation, categories, longest_side, device)
     (output / "metrics.json").write_text(json.dumps(metrics, indent=1))
     return metrics
-
-
-def evaluate_detector(
-    model: nn.Module,
-    photos: Sequence[Photo],
-    categories: Sequence[str],
-    longest_side: int,
-    device: torch.device,
-) -> dict[str, Any]:
-    """COCO box and mask AP on ``photos``, and how often photos without garments get one."""
-    results = detect_photos(model, photos, longest_side, device)
-    truth = coco_truth(photos, categories)
-    masked = [row for row in results if "segmentation" in row]
-    return {
-        "photos": len(photos),
-        "bbox": average_precision(truth, results, "bbox"),
-        "segm": average_precision(truth, masked, "segm") if masked else None,
-        "tagged_negatives": {
-            str(t): tagged_negatives(photos, results, t) for t in (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
-        },
-    }
-
-
-def detect_photos(
-    model: nn.Module,
-    photos: Sequence[Photo],
-    longest_side: int,
-    device: torch.device,
-    score_threshold: float = 0.05,
-) -> list[dict[str, Any]]:
-    """COCO result rows (category ids from 1, boxes XYWH, RLE masks) of every photo."""
-    training = model.training
-    detector = Detector(
-        model,
-        longest_side=longest_side,
-        score_threshold=score_threshold,
-        max_garments=20,
-        device=device,
-    )
-    rows = []
-    for photo in photos:
-        canvas = detector.prepare(_pixels(photo.path))
-        found = detector.detect([canvas])[0]
-        height, width = canvas.original
-        masks = found.full_masks(height, width)
-        for index, (x1, y1, x2, y2) in enumerate(found.boxes.tolist()):
-            row = {
-                "image_id": photo.coco_id,
-                "category_id": int(found.classes[index]) + 1,
-                "score": float(found.scores[index]),
-                "bbox": [x1, y1, x2 - x1, y2 - y1],
-            }
-            if masks is not None:
-                rle = coco_mask.encode(np.asfortranarray(masks[index].astype(np.uint8)))
-                row["segmentation"] = {"size": rle["size"], "counts": rle["counts"].decode()}
-            rows.append(row)
-    model.train(training)
-    return rows
 
 
 def _parameter_groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
@@ -235,61 +178,6 @@ def _step(
         for mean, value in zip(average.parameters(), model.parameters(), strict=True):
             mean.lerp_(value, 1 - recipe.average)
     return float(loss)
-
-
-def _epoch(photos: Sequence[Photo], recipe: Recipe, epoch: int) -> list[Photo]:
-    """The photos of an epoch in their order: all with garments, a sample of the others."""
-    rng = np.random.default_rng((recipe.seed, epoch))
-    positive = [photo for photo in photos if photo.classes]
-    negative = [photo for photo in photos if not photo.classes]
-    count = min(len(negative), round(recipe.negatives * len(positive)))
-    chosen = positive + [negative[i] for i in rng.permutation(len(negative))[:count]]
-    return [chosen[i] for i in rng.permutation(len(chosen))]
-
-
-def _batches(
-    photos: Sequence[Photo], epoch: int, recipe: Recipe, jitter: Jitter
-) -> Iterator[list[dict[str, Any]]]:
-    order = _epoch(photos, recipe, epoch)
-    whole = len(order) // recipe.batch_size * recipe.batch_size
-    with ThreadPoolExecutor(1) as pool:
-        ahead: list[Any] = []
-        for start in range(0, whole, recipe.batch_size):
-            chunk = order[start : start + recipe.batch_size]
-            ahead.append(pool.submit(_examples, chunk, (recipe.seed, epoch, start), jitter))
-            if len(ahead) > 2:
-                yield ahead.pop(0).result()
-        for waiting in ahead:
-            yield waiting.result()
-
-
-def _examples(
-    photos: Sequence[Photo], seed: tuple[int, ...], jitter: Jitter
-) -> list[dict[str, Any]]:
-    return [
-        _example(photo, jitter, np.random.default_rng((*seed, k))) for k, photo in enumerate(photos)
-    ]
-
-
-def _example(photo: Photo, jitter: Jitter, rng: np.random.Generator) -> dict[str, Any]:
-    """One training input of Detectron2: an RGB canvas and its instances."""
-    image, masks = augment(_pixels(photo.path), photo.masks(), jitter, rng)
-    canvas = prepare_canvas(image, max(image.shape[:2]))
-    visible = masks.reshape(len(masks), -1).sum(1) >= 64 if len(masks) else np.zeros(0, dtype=bool)
-    instances = Instances(image.shape[:2])
-    kept = BitMasks(torch.from_numpy(masks[visible].reshape(-1, *image.shape[:2]).copy()))
-    instances.gt_masks = kept
-    instances.gt_boxes = kept.get_bounding_boxes() if len(kept) else Boxes(torch.zeros(0, 4))
-    classes = np.asarray(photo.classes, dtype=np.int64)[visible]
-    instances.gt_classes = torch.from_numpy(classes)
-    return {"image": canvas.pixels, "instances": instances}
-
-
-_LIMITS = ImageLimits()
-
-
-def _pixels(path: Path) -> np.ndarray:
-    return decode_image(path.read_bytes(), _LIMITS)
 
 
 def _contiguous(model: nn.Module) -> dict[str, torch.Tensor]:

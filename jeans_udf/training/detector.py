@@ -177,7 +177,7 @@ def _step(
     with torch.no_grad():
         for mean, value in zip(average.parameters(), model.parameters(), strict=True):
             mean.lerp_(value, 1 - recipe.average)
-    return float(loss)
+    return float(loss.detach())
 
 
 def _contiguous(model: nn.Module) -> dict[str, torch.Tensor]:

@@ -141,7 +141,7 @@ def staged_schema(vocabulary: Vocabulary) -> T.StructType:
 def _model_columns(vocabulary: Vocabulary) -> list[T.StructField]:
     columns = [
         _column("category", STRING, "One of: " + ", ".join(vocabulary.categories)),
-        _column("score", FLOAT, "Detector's score, 0 to 1"),
+        _column("score", FLOAT, "Detector's score times the classifier's of a garment, 0 to 1"),
         _column("box", BOX, "Box in pixels of the upright image"),
         _column("mask", MASK, "COCO compressed RLE of the upright image; null without masks"),
         _column("mask_area", LONG, "Pixels of the mask; null without masks"),

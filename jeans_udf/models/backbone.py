@@ -1,8 +1,9 @@
-"""timm backbones with a feature pyramid, registered with Detectron2.
+"""Backbones with a feature pyramid, registered with Detectron2: timm's networks and its ResNets.
 
-A detector's YAML asks for one with ``MODEL.BACKBONE.NAME: build_timm_fpn_backbone`` and names the
-network in ``MODEL.TIMM.NAME``; ``MODEL.FPN.IN_FEATURES`` are its stages ``s2`` ... ``s5`` (strides
-4 ... 32). The pyramid is Detectron2's own, after Lin et al., "Feature Pyramid Networks", 2017.
+A detector's YAML asks for one with ``MODEL.BACKBONE.NAME: build_pyramid_backbone``. A network of
+timm is named in ``MODEL.TIMM.NAME``; ``MODEL.FPN.IN_FEATURES`` are its stages ``s2`` ... ``s5``
+(strides 4 ... 32), or ``res2`` ... ``res5`` of a ResNet. The pyramid is Detectron2's own, after Lin
+et al., "Feature Pyramid Networks", 2017.
 """
 
 from __future__ import annotations
@@ -13,20 +14,26 @@ import timm
 import torch
 from detectron2.config import CfgNode
 from detectron2.layers import ShapeSpec
-from detectron2.modeling import BACKBONE_REGISTRY, Backbone
-from detectron2.modeling.backbone.fpn import FPN, LastLevelMaxPool
+from detectron2.modeling import BACKBONE_REGISTRY, Backbone, build_resnet_backbone
+from detectron2.modeling.backbone.fpn import FPN, LastLevelMaxPool, LastLevelP6P7
 from torch import nn
 
 from jeans_udf.models.freezing import freeze_first
 
 
 def add_timm_config(cfg: CfgNode) -> None:
-    """Add the keys of timm backbones with their defaults to a Detectron2 config (in place)."""
+    """Add the keys of backbones with their defaults to a Detectron2 config (in place)."""
     cfg.MODEL.TIMM = CfgNode()
     # A name of timm.list_models().
     cfg.MODEL.TIMM.NAME = "tf_efficientnet_lite0"
     # How many first blocks stay as pretrained: 1 = the stem, 2 = the stem and the first stage, ...
     cfg.MODEL.TIMM.FREEZE_AT = 2
+    cfg.MODEL.PYRAMID = CfgNode()
+    # The network below the pyramid: timm (MODEL.TIMM) or resnet (MODEL.RESNETS).
+    cfg.MODEL.PYRAMID.BOTTOM_UP = "timm"
+    # Levels above the network's: pool (one more, as in Faster and Mask R-CNN) or convs (p6 and p7
+    # by convolutions, as in RetinaNet).
+    cfg.MODEL.PYRAMID.TOP = "pool"
 
 
 class TimmBackbone(Backbone):
@@ -58,8 +65,11 @@ class TimmBackbone(Backbone):
         return self
 
     def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
-        # Depthwise convolutions run about a third faster in this layout on CPUs.
-        maps = self.net(images.contiguous(memory_format=torch.channels_last))
+        # Depthwise convolutions run about a third faster in this layout on CPUs, and slower in
+        # bfloat16 than in float32 there.
+        on_gpu = images.device.type == "cuda"
+        with torch.autocast(images.device.type, enabled=on_gpu and torch.is_autocast_enabled()):
+            maps = self.net(images.contiguous(memory_format=torch.channels_last))
         return {
             stage: features
             for stage, features in zip(self._stages, maps, strict=True)
@@ -67,17 +77,44 @@ class TimmBackbone(Backbone):
         }
 
 
-@BACKBONE_REGISTRY.register()
-def build_timm_fpn_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> FPN:
-    """An FPN over `TimmBackbone`: levels named ``p<log2 stride>`` and one more by pooling."""
-    bottom_up = TimmBackbone(
+BOTTOM_UPS = {
+    "timm": lambda cfg, shape: TimmBackbone(
         cfg.MODEL.TIMM.NAME, list(cfg.MODEL.FPN.IN_FEATURES), cfg.MODEL.TIMM.FREEZE_AT
-    )
+    ),
+    "resnet": build_resnet_backbone,
+}
+TOPS = {
+    "pool": lambda last, channels, out: LastLevelMaxPool(),
+    "convs": lambda last, channels, out: LastLevelP6P7(channels, out, in_feature=last),
+}
+
+
+@BACKBONE_REGISTRY.register()
+def build_pyramid_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> FPN:
+    """Detectron2's FPN over the network and with the top that ``MODEL.PYRAMID`` names.
+
+    Levels are ``p<log2 stride>``. Names of tensors are those of Detectron2's own
+    ``build_resnet_fpn_backbone`` and ``build_retinanet_resnet_fpn_backbone``, so that weights of
+    its model zoo fit.
+    """
+    pyramid = cfg.MODEL.PYRAMID
+    for key, value, known in (
+        ("BOTTOM_UP", pyramid.BOTTOM_UP, BOTTOM_UPS),
+        ("TOP", pyramid.TOP, TOPS),
+    ):
+        if value not in known:
+            raise ValueError(f"MODEL.PYRAMID.{key}: got {value!r}, wanted one of {', '.join(known)}")
+    bottom_up: Any = BOTTOM_UPS[pyramid.BOTTOM_UP](cfg, input_shape)
+    last = cfg.MODEL.FPN.IN_FEATURES[-1]
+    channels = bottom_up.output_shape()[last].channels
     return FPN(
         bottom_up=bottom_up,
         in_features=cfg.MODEL.FPN.IN_FEATURES,
         out_channels=cfg.MODEL.FPN.OUT_CHANNELS,
         norm=cfg.MODEL.FPN.NORM,
-        top_block=LastLevelMaxPool(),
+        top_block=TOPS[pyramid.TOP](last, channels, cfg.MODEL.FPN.OUT_CHANNELS),
         fuse_type=cfg.MODEL.FPN.FUSE_TYPE,
     )
+
+
+BACKBONE_REGISTRY._obj_map.setdefault("build_timm_fpn_backbone", build_pyramid_backbone)

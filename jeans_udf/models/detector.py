@@ -1,4 +1,4 @@
-"""Detectron2 detectors: built from a YAML, weights from safetensors, run on batches.
+"""Detectron2 detectors, run on batches: any architecture that gives boxes, and the RPN.
 
 An image is scaled so that its longer side is ``INPUT.MAX_SIZE_TEST`` pixels and padded to a
 multiple of 32: what an image's canvas is depends on that image alone, and only equal canvases
@@ -7,111 +7,37 @@ share a batch. So neighbours never change a result (unlike padding to the larges
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import yaml
-from detectron2.config import CfgNode, get_cfg
 from detectron2.layers import batched_nms
-from detectron2.layers.mask_ops import paste_masks_in_image
-from detectron2.modeling import build_model
-from detectron2.structures import Instances
-from PIL import Image
-from safetensors.torch import load_file
+from detectron2.structures import Boxes, Instances
 from torch import nn
 
-from jeans_udf.errors import BundleError, ConfigError
-from jeans_udf.geometry import clip_boxes, fit_within, padded_size
-from jeans_udf.models.backbone import add_timm_config
+from jeans_udf.errors import ConfigError
+from jeans_udf.geometry import clip_boxes
+from jeans_udf.models.canvas import Canvas, prepare_canvas
+from jeans_udf.models.detections import Detections, Proposals
+from jeans_udf.models.detector_config import build_detector, load_weights, read_detector_config
+from jeans_udf.models.halving import Halving
 
-SIZE_DIVISOR = 32
 DUPLICATE_IOU = 0.7
 """Two boxes that overlap more show one garment, whatever their categories; the better one stays."""
-
-
-@dataclass(frozen=True)
-class Canvas:
-    """A decoded image made ready for the detector.
-
-    ``pixels (3, H, W) uint8``, RGB, padded at the right and bottom; ``scaled`` the (height, width)
-    of the picture on it; ``original`` the upright image's.
-    """
-
-    pixels: torch.Tensor
-    scaled: tuple[int, int]
-    original: tuple[int, int]
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return self.pixels.shape[1], self.pixels.shape[2]
-
-
-@dataclass(frozen=True)
-class Detections:
-    """Garments of one image, best score first; pixels of the upright image.
-
-    ``boxes (N, 4) float32`` XYXY, ``scores (N,) float32``, ``classes (N,) int64``,
-    ``masks (N, 28, 28) float32`` probabilities within each box, or None without a mask head.
-    """
-
-    boxes: np.ndarray
-    scores: np.ndarray
-    classes: np.ndarray
-    masks: np.ndarray | None
-
-    def __len__(self) -> int:
-        return len(self.scores)
-
-    def full_masks(self, height: int, width: int) -> np.ndarray | None:
-        """Masks pasted into the upright image, (N, height, width) bool; None without masks."""
-        if self.masks is None:
-            return None
-        if len(self) == 0:
-            return np.zeros((0, height, width), dtype=bool)
-        pasted = paste_masks_in_image(
-            torch.from_numpy(self.masks), torch.from_numpy(self.boxes), (height, width), 0.5
-        )
-        return pasted.numpy().astype(bool)
-
-
-def read_detector_config(file: str | Path) -> CfgNode:
-    """Detectron2's defaults, our keys, and the YAML ``file`` on top.
-
-    Raises `ConfigError` for unknown keys or wrong types, naming the file.
-    """
-    cfg = get_cfg()
-    add_timm_config(cfg)
-    try:
-        # Detectron2 falls back to YAML that builds Python objects when asked; here it is not.
-        cfg.merge_from_file(str(file), allow_unsafe=False)
-    except (KeyError, ValueError, AssertionError, OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"detector config {file}: {error}") from None
-    cfg.MODEL.DEVICE = "cpu"
-    return cfg
-
-
-def build_detector(cfg: CfgNode) -> nn.Module:
-    """The Detectron2 model of ``cfg`` with fresh weights, on the CPU."""
-    return build_model(cfg)
-
-
-def load_weights(model: nn.Module, file: str | Path) -> None:
-    """Fill every tensor of ``model`` from a safetensors file; half precision is widened."""
-    try:
-        tensors = load_file(str(file))
-        model.load_state_dict({name: t.float() if t.is_floating_point() else t
-                               for name, t in tensors.items()})
-    except Exception as error:
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise BundleError(f"weights {file}: do not fit the model of the config: {first}") from None
+PROPOSALS_PER_IMAGE = 1000
+"""Most proposals of one image that are read from a proposer."""
+ARCHITECTURES = ("GeneralizedRCNN", "RetinaNet", "ProposalNetwork")
+"""Detectron2's meta-architectures that a detector can be."""
 
 
 class Detector:
-    """A detector ready to run: `prepare` on any thread, `detect` on batches of equal canvases."""
+    """A detector ready to run: `prepare` on any thread, `detect` on batches of equal canvases.
+
+    ``model`` is one of `ARCHITECTURES`. ``proposer``, an RPN, is what a Fast R-CNN gets its boxes
+    from. ``category_thresholds`` (class index -> score) go before ``score_threshold``.
+    """
 
     def __init__(
         self,
@@ -121,40 +47,113 @@ class Detector:
         score_threshold: float,
         max_garments: int,
         device: torch.device,
+        category_thresholds: Mapping[int, float] | None = None,
+        proposer: nn.Module | None = None,
     ) -> None:
-        self.model = model.eval().to(device).to(memory_format=torch.channels_last)
+        self.architecture = type(model).__name__
+        if self.architecture not in ARCHITECTURES:
+            known = ", ".join(ARCHITECTURES)
+            raise ConfigError(
+                f"MODEL.META_ARCHITECTURE: got {self.architecture}, wanted one of {known}"
+            )
+        self.model = _ready(model, device)
+        self.proposer = None if proposer is None else _ready(proposer, device)
         self.longest_side = longest_side
         self.score_threshold = score_threshold
+        self.category_thresholds = dict(category_thresholds or {})
         self.max_garments = max_garments
         self.device = device
+        self._halving = Halving(self._detect_together)
+
+    @property
+    def is_proposer(self) -> bool:
+        """Whether the model is an RPN: it proposes boxes and knows no categories."""
+        return self.architecture == "ProposalNetwork"
+
+    @property
+    def wants_proposals(self) -> bool:
+        """Whether the model is a Fast R-CNN: it judges boxes that something else proposes."""
+        return self.architecture == "GeneralizedRCNN" and self.model.proposal_generator is None
+
+    def threshold(self, category: int) -> float:
+        """Least score of a garment of the class index ``category``."""
+        return self.category_thresholds.get(category, self.score_threshold)
 
     def prepare(self, image: np.ndarray) -> Canvas:
         """Scale and pad ``image (H, W, 3) uint8``, RGB, to its canvas."""
         return prepare_canvas(image, self.longest_side)
 
-    @torch.inference_mode()
-    def detect(self, canvases: Sequence[Canvas]) -> list[Detections]:
-        """Garments of each canvas; all canvases must have one shape."""
+    def detect(
+        self, canvases: Sequence[Canvas], proposals: Sequence[Proposals] | None = None
+    ) -> list[Detections]:
+        """Garments of each canvas; all canvases must have one shape.
+
+        ``proposals`` are used by a Fast R-CNN alone, whose proposer is asked when they are not
+        given. A batch that the device's memory does not hold is halved. Raises `ConfigError` for
+        an RPN, and for a Fast R-CNN with neither.
+        """
         assert len({canvas.shape for canvas in canvases}) <= 1, "canvases of one batch differ"
-        inputs = [{"image": canvas.pixels.to(self.device)} for canvas in canvases]
-        found = self.model.inference(inputs, do_postprocess=False) if inputs else []
+        if self.is_proposer:
+            raise ConfigError(
+                "an RPN proposes boxes without categories: train a Fast R-CNN on them "
+                "(conf/detectors/fast_rcnn.yaml), or ask it for proposals"
+            )
+        if not self.wants_proposals:
+            proposals = None
+        elif proposals is None and self.proposer is None:
+            raise ConfigError(
+                "a Fast R-CNN needs proposals: open it with the RPN that it was trained on, or "
+                "give a proposals file"
+            )
+        given = proposals if proposals is not None else [None] * len(canvases)
+        return self._halving(list(zip(canvases, given, strict=True)))
+
+    def propose(self, canvases: Sequence[Canvas]) -> list[Proposals]:
+        """Where the RPN, the model or a Fast R-CNN's proposer, sees objects; canvases as above."""
+        network = self.model if self.is_proposer else self.proposer
+        if network is None:
+            raise ConfigError(f"{self.architecture}: wanted an RPN to propose boxes")
         return [
-            self._detections(instances, canvas)
-            for instances, canvas in zip(found, canvases, strict=True)
+            Proposals(
+                boxes=_upright(found.proposal_boxes.tensor, canvas),
+                scores=torch.sigmoid(found.objectness_logits).cpu().numpy(),
+            )
+            for found, canvas in zip(_propose(network, canvases, self.device), canvases, strict=True)
         ]
 
+    @torch.inference_mode()
+    def _detect_together(
+        self, batch: Sequence[tuple[Canvas, Proposals | None]]
+    ) -> list[Detections]:
+        canvases = [canvas for canvas, _ in batch]
+        inputs: list[dict[str, Any]] = _inputs(canvases, self.device)
+        if self.wants_proposals:
+            given = [proposals for _, proposals in batch if proposals is not None]
+            if len(given) == len(batch):
+                boxes = [_on_canvas(p, c, self.device) for p, c in zip(given, canvases, strict=True)]
+            else:
+                assert self.proposer is not None
+                boxes = _propose(self.proposer, canvases, self.device)
+            inputs = [x | {"proposals": found} for x, found in zip(inputs, boxes, strict=True)]
+        if not inputs:
+            return []
+        if self.architecture == "GeneralizedRCNN":
+            # Without Detectron2's own post-processing, which pastes every mask on a whole canvas.
+            found = self.model.inference(inputs, do_postprocess=False)
+        else:
+            found = [output["instances"] for output in self.model(inputs)]
+        return [self._detections(f, canvas) for f, canvas in zip(found, canvases, strict=True)]
+
     def _detections(self, instances: Instances, canvas: Canvas) -> Detections:
-        instances = instances[instances.scores >= self.score_threshold]
+        least = torch.full((len(instances),), self.score_threshold, device=self.device)
+        for index, value in self.category_thresholds.items():
+            least[instances.pred_classes == index] = value
+        instances = instances[instances.scores >= least]
         # Class-agnostic: Detectron2's own suppression keeps jeans and trousers of one garment.
         one_class = torch.zeros_like(instances.pred_classes)
-        boxes = instances.pred_boxes.tensor
-        keep = batched_nms(boxes, instances.scores, one_class, DUPLICATE_IOU)
+        keep = batched_nms(instances.pred_boxes.tensor, instances.scores, one_class, DUPLICATE_IOU)
         instances = instances[keep[: self.max_garments]].to("cpu")
-        height, width = canvas.original
-        to_original = np.array(
-            [width / canvas.scaled[1], height / canvas.scaled[0]] * 2, dtype=np.float32
-        )
-        boxes = clip_boxes(instances.pred_boxes.tensor.numpy() * to_original, height, width)
+        boxes = _upright(instances.pred_boxes.tensor, canvas)
         visible = (boxes[:, 2] - boxes[:, 0] >= 1) & (boxes[:, 3] - boxes[:, 1] >= 1)
         masks = instances.pred_masks[:, 0].numpy() if instances.has("pred_masks") else None
         return Detections(
@@ -165,15 +164,77 @@ class Detector:
         )
 
 
-def prepare_canvas(image: np.ndarray, longest_side: int) -> Canvas:
-    """Scale ``image (H, W, 3) uint8`` to ``longest_side`` and pad it with the mean."""
-    height, width = image.shape[:2]
-    h, w, _ = fit_within(height, width, longest_side)
-    scaled = np.asarray(Image.fromarray(image).resize((w, h), Image.Resampling.BILINEAR))
-    canvas_h, canvas_w = padded_size(h, w, SIZE_DIVISOR)
-    # The mean colour, which the model sees as zero: what Detectron2 pads a batch with.
-    pixels = np.full((canvas_h, canvas_w, 3), 127, dtype=np.uint8)
-    pixels[:h, :w] = scaled
-    return Canvas(
-        torch.from_numpy(pixels.transpose(2, 0, 1).copy()), (h, w), (height, width)
+def open_detector(
+    folder: str | Path,
+    device: torch.device,
+    *,
+    score_threshold: float = 0.05,
+    max_garments: int = 20,
+) -> Detector:
+    """The detector that a training wrote to ``folder``: detector.yaml, detector.safetensors.
+
+    A Fast R-CNN's folder also holds the RPN that proposes for it, as proposer.yaml and
+    proposer.safetensors. Raises `ConfigError` or `BundleError` for what is missing or broken.
+    """
+    folder = Path(folder)
+    cfg = read_detector_config(folder / "detector.yaml")
+    model = build_detector(cfg)
+    load_weights(model, folder / "detector.safetensors")
+    proposer = None
+    if (folder / "proposer.yaml").is_file():
+        proposer = open_proposer(folder / "proposer.yaml", folder / "proposer.safetensors")
+    return Detector(
+        model,
+        longest_side=cfg.INPUT.MAX_SIZE_TEST,
+        score_threshold=score_threshold,
+        max_garments=max_garments,
+        device=device,
+        proposer=proposer,
     )
+
+
+def open_proposer(config: str | Path, weights: str | Path) -> nn.Module:
+    """The RPN of a YAML and its safetensors; raises `ConfigError` when it is something else."""
+    cfg = read_detector_config(config)
+    if cfg.MODEL.META_ARCHITECTURE != "ProposalNetwork":
+        raise ConfigError(
+            f"proposer {config}: got a {cfg.MODEL.META_ARCHITECTURE}, wanted an RPN "
+            "(MODEL.META_ARCHITECTURE: ProposalNetwork)"
+        )
+    proposer = build_detector(cfg)
+    load_weights(proposer, weights)
+    return proposer
+
+
+def _ready(model: nn.Module, device: torch.device) -> Any:
+    return model.eval().to(device).to(memory_format=torch.channels_last)
+
+
+def _inputs(canvases: Sequence[Canvas], device: torch.device) -> list[dict[str, Any]]:
+    # The pictures, not the canvases: Detectron2 pads them to the same canvas, and clips boxes to
+    # what it was given.
+    return [{"image": canvas.picture.to(device)} for canvas in canvases]
+
+
+@torch.inference_mode()
+def _propose(
+    network: Any, canvases: Sequence[Canvas], device: torch.device
+) -> list[Instances]:
+    """Proposals of an RPN in pixels of the canvas, best first."""
+    if not canvases:
+        return []
+    outputs = network(_inputs(canvases, device))
+    return [output["proposals"][:PROPOSALS_PER_IMAGE] for output in outputs]
+
+
+def _upright(boxes: torch.Tensor, canvas: Canvas) -> np.ndarray:
+    """Boxes (N, 4) of a canvas in pixels of the upright image, float32, clipped to it."""
+    return clip_boxes(boxes.cpu().numpy() * canvas.zoom, *canvas.original)
+
+
+def _on_canvas(proposals: Proposals, canvas: Canvas, device: torch.device) -> Instances:
+    instances = Instances(canvas.scaled)
+    boxes = torch.from_numpy((proposals.boxes / canvas.zoom).astype(np.float32))
+    instances.proposal_boxes = Boxes(boxes)
+    instances.objectness_logits = torch.from_numpy(proposals.logits)
+    return instances.to(device)

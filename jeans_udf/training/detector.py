@@ -1,193 +1,147 @@
-"""Train a Detectron2 detector: AdamW, warm-up and cosine, averaged weights, resume at every epoch.
+"""Train a Detectron2 detector: AdamW, averaged weights, the best epoch kept, resume at every epoch.
 
 Plain loop instead of Detectron2's trainer, since that one keeps its state in pickles.
 """
 
 from __future__ import annotations
 
-import copy
 import json
-import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+import time
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from detectron2.utils.events import EventStorage
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 
 from jeans_udf.errors import ConfigError
-from jeans_udf.evaluation.detector import evaluate_detector
-from jeans_udf.training.augment import Jitter
 from jeans_udf.training.checkpoint import load_checkpoint, save_checkpoint
-from jeans_udf.training.coco import Photo
 from jeans_udf.training.examples import Examples
 from jeans_udf.training.progress import Progress
+from jeans_udf.training.recipe import Recipe
+from jeans_udf.training.steps import Trainer
 
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a detector is trained."""
-
-    epochs: int = 20
-    """Passes over the photos with garments (and a sample of the others)."""
-    batch_size: int = 8
-    """Photos a step."""
-    learning_rate: float = 4e-4
-    """Peak of AdamW's learning rate; a pretrained backbone gets a third of it."""
-    weight_decay: float = 0.02
-    """AdamW's decoupled weight decay."""
-    warmup_steps: int = 200
-    """Steps until the peak."""
-    average: float = 0.998
-    """Decay of the weights' moving average, which is what is evaluated and saved."""
-    negatives: float = 0.4
-    """Photos without garments in an epoch, relative to those with."""
-    evaluate_every: int = 4
-    """Epochs between two evaluations on the validation photos."""
-    seed: int = 0
-    """Of the order, the augmentation and the fresh weights."""
-
-
-def load_backbone(model: nn.Module, file: Path) -> int:
-    """Fill the timm part of ``model.backbone`` from a safetensors file; the number of tensors.
-
-    Raises `ConfigError` when the file lacks a tensor of the network.
-    """
-    backbone: Any = model.backbone
-    net = backbone.bottom_up.net
-    tensors, wanted = load_file(file), net.state_dict()
-    missing = sorted(set(wanted) - set(tensors))
-    if missing:
-        raise ConfigError(f"backbone weights {file}: lacks {len(missing)} tensors: {missing[:3]}")
-    net.load_state_dict({name: tensors[name] for name in wanted})
-    return len(wanted)
+Evaluate = Callable[[nn.Module], dict[str, Any]]
+"""A model in, its figures on the validation photos out."""
+MOST_SKIPPED = 50
+"""Steps without a finite loss after which a training is given up."""
 
 
 def train_detector(
     model: nn.Module,
-    train: Sequence[Photo],
-    validation: Sequence[Photo],
-    categories: Sequence[str],
+    examples: Examples,
+    evaluate: Evaluate,
     *,
-    longest_side: int,
     recipe: Recipe,
     output: Path,
     device: torch.device,
 ) -> dict[str, Any]:
     """Train ``model`` in place and write ``output``: weights, metrics.json, history.jsonl.
 
-    Resumes from ``output/checkpoint`` when there is one. Returns the last metrics.
+    ``detector.safetensors`` holds the averaged weights of the epoch that is best by `quality`,
+    ``metrics.json`` their figures. Resumes from ``output/checkpoint`` when there is one. Returns
+    the best metrics.
     """
     output.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
-    model.to(device).to(memory_format=torch.channels_last)
-    average = copy.deepcopy(model).requires_grad_(False)
-    optimizer = torch.optim.AdamW(_parameter_groups(model, recipe))
-    state = load_checkpoint(output, {"model": model, "average": average}, optimizer)
-    first, step = (state["epoch"], state["step"]) if state else (0, 0)
-    examples = Examples(
-        train,
-        Jitter(longest_side),
-        batch_size=recipe.batch_size,
-        negatives=recipe.negatives,
-        seed=recipe.seed,
-    )
+    trainer = Trainer(model, recipe, device)
+    models = {"model": trainer.model, "average": trainer.average}
+    state = load_checkpoint(output, models, trainer.optimizer) or {"epoch": 0, "step": 0}
     steps = recipe.epochs * examples.steps
-    progress = Progress(steps, "photos", recipe.batch_size, done=step)
-    metrics: dict[str, Any] = {}
-    for epoch in range(first, recipe.epochs):
-        losses: list[float] = []
-        for batch in examples.batches(epoch):
-            _set_rate(optimizer, recipe, step, steps)
-            losses.append(_step(model, average, optimizer, batch, recipe, device))
-            step += 1
-            progress.update(step, f"epoch {epoch + 1}/{recipe.epochs} loss {losses[-1]:.3f}")
-        entry: dict[str, Any] = {"epoch": epoch + 1, "step": step, "loss": float(np.mean(losses))}
-        last = epoch + 1 == recipe.epochs
-        if last or (epoch + 1) % recipe.evaluate_every == 0:
-            metrics = evaluate_detector(average, validation, categories, longest_side, device)
-            entry |= metrics
-            progress.note(f"epoch {epoch + 1}: " + _headline(metrics))
-        with (output / "history.jsonl").open("a") as lines:
-            lines.write(json.dumps(entry) + "\n")
-        save_checkpoint(
-            output,
-            {"model": model, "average": average},
-            optimizer,
-            {"epoch": epoch + 1, "step": step, "recipe": asdict(recipe)},
+    if not steps:
+        raise ConfigError(
+            f"training photos: {len(examples.positives)} with garments do not fill one batch of "
+            f"{examples.sampling.batch_size}; give more photos or a smaller --batch-size"
         )
-        save_file(_contiguous(average), output / "detector.safetensors")
-    if not metrics:
-        metrics = evaluate_detector(average, validation, categories, longest_side, device)
+    progress = Progress(steps, "photos", examples.sampling.batch_size, done=state["step"])
+    for epoch in range(state["epoch"], recipe.epochs):
+        state = _epoch(trainer, examples, epoch, state, progress)
+        if epoch + 1 == recipe.epochs or (epoch + 1) % recipe.evaluate_every == 0:
+            metrics = evaluate(trainer.average)
+            progress.note(f"epoch {epoch + 1}: {headline(metrics)}")
+            state["last"] = metrics
+            if quality(metrics) >= state.get("best", -1.0):
+                state["best"], state["best_epoch"] = quality(metrics), epoch + 1
+                _keep(trainer.average, metrics | _course(state, model), output)
+        _log(output, {k: v for k, v in state.items() if k in ("epoch", "step", "loss")}
+             | state.pop("last", {}))  # fmt: skip
+        save_checkpoint(output, models, trainer.optimizer, state | {"recipe": asdict(recipe)})
+    metrics = json.loads((output / "metrics.json").read_text())
+    # The best epoch may be an early one; the time is the whole training's.
+    metrics |= {key: round(state[key], 1) for key in ("training_seconds", "training_cpu_seconds")}
     (output / "metrics.json").write_text(json.dumps(metrics, indent=1))
-    return metrics
+    return dict(metrics)
 
 
-def _parameter_groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
-    backbone: Any = model.backbone
-    pretrained = {id(p) for p in backbone.bottom_up.parameters()}
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-    for parameter in model.parameters():
-        if parameter.requires_grad:
-            key = (id(parameter) in pretrained, parameter.ndim > 1)
-            groups.setdefault(key, []).append(parameter)
-    return [
-        {
-            "params": parameters,
-            "scale": 1 / 3 if is_pretrained else 1.0,
-            "lr": recipe.learning_rate,
-            # Biases and norms are not decayed.
-            "weight_decay": recipe.weight_decay if decays else 0.0,
-        }
-        for (is_pretrained, decays), parameters in groups.items()
-    ]
+def quality(metrics: dict[str, Any]) -> float:
+    """What the best epoch is best by: mask AP, box AP without masks, or an RPN's recall."""
+    if metrics.get("proposals"):
+        return float(metrics["proposals"]["AR@100"])
+    value = float((metrics.get("segm") or metrics["bbox"])["AP"])
+    return value if value == value else 0.0
 
 
-def _set_rate(optimizer: torch.optim.Optimizer, recipe: Recipe, step: int, steps: int) -> None:
-    warm = min(1.0, (step + 1) / recipe.warmup_steps)
-    rate = recipe.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps)))
-    for group in optimizer.param_groups:
-        group["lr"] = max(rate, recipe.learning_rate * 0.01) * group["scale"]
-
-
-def _step(
-    model: nn.Module,
-    average: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    batch: list[dict[str, Any]],
-    recipe: Recipe,
-    device: torch.device,
-) -> float:
-    model.train()
-    inputs = [
-        {"image": x["image"].to(device), "instances": x["instances"].to(device)} for x in batch
-    ]
-    # Detectron2's heads log their statistics to a storage and fail without one.
-    with EventStorage():
-        loss = sum(model(inputs).values())
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-    if torch.isfinite(loss):
-        optimizer.step()
-    with torch.no_grad():
-        for mean, value in zip(average.parameters(), model.parameters(), strict=True):
-            mean.lerp_(value, 1 - recipe.average)
-    return float(loss.detach())
-
-
-def _contiguous(model: nn.Module) -> dict[str, torch.Tensor]:
-    return {name: value.contiguous() for name, value in model.state_dict().items()}
-
-
-def _headline(metrics: dict[str, Any]) -> str:
-    segm = metrics["segm"] or metrics["bbox"]
-    return (
-        f"AP50 {segm['AP50']:.3f} AP {segm['AP']:.3f} jeans AP50 "
-        f"{segm.get('AP50/jeans', float('nan')):.3f}, photos without garments tagged at 0.5: "
-        f"{metrics['tagged_negatives']['0.5']:.1%}"
+def headline(metrics: dict[str, Any]) -> str:
+    """The figures of an epoch in one line."""
+    if metrics.get("proposals"):
+        return f"AR@100 {metrics['proposals']['AR@100']:.3f}"
+    kind = "mask" if metrics.get("segm") else "box"
+    figures = metrics.get("segm") or metrics["bbox"]
+    by_category = " ".join(
+        f"{key.removeprefix('AP50/')} {value:.2f}"
+        for key, value in figures.items()
+        if key.startswith("AP50/")
     )
+    return (
+        f"{kind} AP {figures['AP']:.3f} AP50 {figures['AP50']:.3f} ({by_category}), photos "
+        f"without garments tagged at 0.5: {metrics['tagged_negatives']['0.5']:.1%}"
+    )
+
+
+def _epoch(
+    trainer: Trainer, examples: Examples, epoch: int, state: dict[str, Any], progress: Progress
+) -> dict[str, Any]:
+    recipe, step = trainer.recipe, state["step"]
+    wall, cpu = time.monotonic(), time.process_time()
+    losses: list[float] = []
+    for batch in examples.batches(epoch):
+        loss = trainer.step(batch, recipe.rate(step, recipe.epochs * examples.steps))
+        losses.append(loss)
+        if trainer.skipped > MOST_SKIPPED:
+            raise ConfigError(
+                f"training: the loss of {trainer.skipped} batches was not finite; lower "
+                "--learning-rate (--find-rate proposes one) or use --precision float32"
+            )
+        step += 1
+        progress.update(step, f"epoch {epoch + 1}/{recipe.epochs} loss {loss:.3f}")
+    return state | {
+        "epoch": epoch + 1,
+        "step": step,
+        "loss": float(np.nanmean(losses)),
+        "training_seconds": state.get("training_seconds", 0.0) + time.monotonic() - wall,
+        "training_cpu_seconds": state.get("training_cpu_seconds", 0.0) + time.process_time() - cpu,
+    }
+
+
+def _course(state: dict[str, Any], model: nn.Module) -> dict[str, Any]:
+    return {
+        "best_epoch": state["best_epoch"],
+        "parameters": sum(p.numel() for p in model.parameters()),
+    }
+
+
+def _keep(average: nn.Module, metrics: dict[str, Any], output: Path) -> None:
+    """Write the best weights so far; a crash in between leaves the old or the new ones whole."""
+    tensors = {name: value.contiguous() for name, value in average.state_dict().items()}
+    fresh = output / "detector.safetensors.new"
+    save_file(tensors, fresh)
+    fresh.replace(output / "detector.safetensors")
+    (output / "metrics.json").write_text(json.dumps(metrics, indent=1))
+
+
+def _log(output: Path, entry: dict[str, Any]) -> None:
+    with (output / "history.jsonl").open("a") as lines:
+        lines.write(json.dumps(entry) + "\n")

@@ -1,0 +1,84 @@
+"""Detectron2 configurations and weights of detectors: YAML and safetensors, never a pickle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+from detectron2.config import CfgNode, get_cfg
+from detectron2.modeling import build_model
+from safetensors.torch import load_file
+from torch import nn
+
+from jeans_udf.errors import BundleError, ConfigError, near_miss
+from jeans_udf.models.backbone import add_timm_config
+from jeans_udf.models.rfcn import add_rfcn_config
+
+BACKBONES = Path(__file__).resolve().parents[2] / "conf" / "detectors" / "backbones"
+"""Where a checkout keeps its backbones; an installed package takes paths."""
+
+
+def read_detector_config(file: str | Path, backbone: str | Path | None = None) -> CfgNode:
+    """Detectron2's defaults, our keys, the YAML of the ``backbone`` and the YAML ``file`` on top.
+
+    ``backbone`` is a YAML or the name of one in conf/detectors/backbones; None where ``file`` says
+    everything itself, as a bundle's does. Raises `ConfigError` for an unknown backbone, unknown
+    keys, wrong types or a combination that the models do not have, naming the file.
+    """
+    cfg = get_cfg()
+    add_timm_config(cfg)
+    add_rfcn_config(cfg)
+    if backbone is not None:
+        _merge(cfg, find_backbone(backbone))
+    _merge(cfg, Path(file))
+    cfg.MODEL.DEVICE = "cpu"
+    return cfg
+
+
+def find_backbone(name_or_file: str | Path) -> Path:
+    """The YAML of a backbone, given itself or its name in conf/detectors/backbones."""
+    path = Path(name_or_file)
+    if path.suffix in (".yaml", ".yml"):
+        return path
+    known = sorted(file.stem for file in BACKBONES.glob("*.yaml"))
+    if str(name_or_file) not in known:
+        raise ConfigError(
+            f"backbone {str(name_or_file)!r}: {near_miss(str(name_or_file), known)}; "
+            "or give a YAML file"
+        )
+    return BACKBONES / f"{name_or_file}.yaml"
+
+
+def set_categories(cfg: CfgNode, count: int) -> None:
+    """Make every head of ``cfg`` (in place) tell ``count`` categories apart."""
+    cfg.MODEL.ROI_HEADS.NUM_CLASSES = count
+    cfg.MODEL.RETINANET.NUM_CLASSES = count
+
+
+def build_detector(cfg: CfgNode) -> nn.Module:
+    """The Detectron2 model of ``cfg`` with fresh weights, on the CPU."""
+    try:
+        return build_model(cfg)
+    except (KeyError, ValueError, AssertionError) as error:
+        raise ConfigError(
+            f"detector config: Detectron2 cannot build {cfg.MODEL.META_ARCHITECTURE}: {error}"
+        ) from None
+
+
+def load_weights(model: nn.Module, file: str | Path) -> None:
+    """Fill every tensor of ``model`` from a safetensors file; half precision is widened."""
+    try:
+        tensors = load_file(str(file))
+        model.load_state_dict({name: t.float() if t.is_floating_point() else t
+                               for name, t in tensors.items()})
+    except Exception as error:
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise BundleError(f"weights {file}: do not fit the model of the config: {first}") from None
+
+
+def _merge(cfg: CfgNode, file: Path) -> None:
+    try:
+        # Detectron2 falls back to YAML that builds Python objects when asked; here it is not.
+        cfg.merge_from_file(str(file), allow_unsafe=False)
+    except (KeyError, ValueError, AssertionError, OSError, yaml.YAMLError) as error:
+        raise ConfigError(f"detector config {file}: {error}") from None

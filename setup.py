@@ -45,6 +45,8 @@ setup(
         "safetensors>=0.5",
         "pycocotools>=2.0.8",
         "scikit-learn>=1.5",
+        "matplotlib>=3.9",
+        "contourpy>=1.2",
         "pydantic>=2.8,<3",
         "PyYAML>=6",
         "Jinja2>=3.1",

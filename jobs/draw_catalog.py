@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from jeans_udf.drawing import draw_catalog, draw_dataset
+from jeans_udf.drawing.dataset import ANNOTATION_FORMATS
 from jeans_udf.errors import EXIT_OK, EXIT_USAGE, UsageError
 
 EXAMPLES = """\
@@ -15,6 +16,8 @@ examples:
       draw_catalog.py --output build/catalog
   2,000 labelled pictures to train on: photos/, annotations/ (COCO, attributes.csv, photos.csv)
       draw_catalog.py --dataset --count 2000 --seed 1 --output build/drawn
+  20 of them with outlines as LabelMe writes them, for import_annotations.py
+      draw_catalog.py --dataset --count 20 --annotation-format labelme --output build/own
 
 The same seed draws the same pictures. A catalog holds each kind of broken file on purpose
 (empty, truncated, HTML named .jpg, a PNG bomb, ...), so that a run shows how they are reported.
@@ -37,6 +40,9 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--negatives", type=float, default=0.25, metavar="SHARE",
                         help="with --dataset: share of pictures without a garment "
                         "(default: 0.25)")  # fmt: skip
+    parser.add_argument("--annotation-format", choices=list(ANNOTATION_FORMATS), default="coco",
+                        help="with --dataset: how the masks are written; coco: run lengths; "
+                        "labelme, via: polygons (default: coco)")  # fmt: skip
     return parser
 
 
@@ -46,7 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.dataset:
             count = 500 if options.count is None else options.count
-            written = draw_dataset(options.output, count, seed, options.negatives)
+            written = draw_dataset(
+                options.output, count, seed, options.negatives,
+                annotation_format=options.annotation_format,
+            )  # fmt: skip
         else:
             count = 72 if options.count is None else options.count
             written = draw_catalog(options.output, count, seed)

@@ -196,6 +196,44 @@ def test_a_longer_dataset_begins_with_the_shorter(dataset: Path, tmp_path: Path)
         assert path.read_bytes() == (dataset / "photos" / path.name).read_bytes()
 
 
+def test_outlines_are_written_as_labelme_and_via_write_them(dataset: Path, tmp_path: Path) -> None:
+    coco = COCO(str(dataset / "annotations" / "instances.json"))
+    for name in ("labelme", "via"):
+        draw_dataset(tmp_path / name, 8, seed=3, annotation_format=name)
+        assert not (tmp_path / name / "annotations" / "instances.json").exists()
+    entries = json.loads((tmp_path / "via" / "annotations" / "via.json").read_text())
+    regions = {e["filename"]: e["regions"] for e in entries["_via_img_metadata"].values()}
+    assert len(regions) == 8
+    for image_id, image in list(coco.imgs.items())[:8]:
+        found = json.loads(
+            (tmp_path / "labelme" / "annotations" / "labelme" / image["file_name"])
+            .with_suffix(".json").read_text()
+        )  # fmt: skip
+        folder = tmp_path / "labelme" / "annotations" / "labelme"
+        assert (folder / found["imagePath"]).resolve().is_file()
+        assert (found["imageWidth"], found["imageHeight"]) == (image["width"], image["height"])
+        drawn = coco.loadAnns(coco.getAnnIds(image_id))
+        shapes, areas = found["shapes"], regions[image["file_name"]]
+        assert len(shapes) == len(areas) == len(drawn)
+        for annotation, shape, region in zip(drawn, shapes, areas, strict=True):
+            outline = region["shape_attributes"]
+            points = list(zip(outline["all_points_x"], outline["all_points_y"], strict=True))
+            assert [tuple(point) for point in shape["points"]] == points
+            flat = [[value for point in points for value in point]]
+            filled = coco_mask.merge(
+                coco_mask.frPyObjects(flat, image["height"], image["width"])
+            )
+            assert coco_mask.iou([filled], [annotation["segmentation"]], [0])[0, 0] > 0.97
+            category = coco.cats[annotation["category_id"]]["name"]
+            assert shape["label"] == region["region_attributes"]["category"] == category
+            assert set(shape["flags"]) == set(annotation["attributes"])
+
+
+def test_an_unknown_annotation_format_names_the_near_miss(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="did you mean 'labelme'"):
+        draw_dataset(tmp_path, 1, seed=1, annotation_format="labelm")
+
+
 @pytest.fixture(scope="module")
 def catalog(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return draw_catalog(tmp_path_factory.mktemp("catalog"))
@@ -277,11 +315,13 @@ def test_too_small_a_catalog_and_bad_shares_are_refused(tmp_path: Path) -> None:
 def test_the_job_draws_and_says_what_it_drew(tmp_path: Path) -> None:
     job = [sys.executable, str(ROOT / "jobs" / "draw_catalog.py")]
     run = subprocess.run(
-        [*job, "--dataset", "--count", "2", "--output", str(tmp_path)],
+        [*job, "--dataset", "--count", "2", "--annotation-format", "via", "--output",
+         str(tmp_path)],
         capture_output=True, text=True, check=False, cwd=ROOT, env=_environment(),
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
     assert "drew 2 pictures" in run.stdout
+    assert (tmp_path / "annotations" / "via.json").is_file()
     bad = subprocess.run([*job, "--count", "1", "--output", str(tmp_path)], check=False,
                          capture_output=True, text=True, env=_environment())  # fmt: skip
     assert bad.returncode == 2 and "at least" in bad.stderr

@@ -4,33 +4,50 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from jeans_udf.annotations.export import Outlined, OutlinedPhoto, write_labelme, write_via
+from jeans_udf.annotations.outlines import mask_outline
 from jeans_udf.drawing.noise import Rng
 from jeans_udf.drawing.plan import CATEGORIES
 from jeans_udf.drawing.scene import NEGATIVES, DrawnGarment, DrawnPicture, draw_picture
-from jeans_udf.errors import ConfigError
+from jeans_udf.errors import ConfigError, near_miss
 
 ATTRIBUTE_COLUMNS = (
     "file_path", "annotation_id", "category", "wash", "fit", "length", "details", "view", "label",
 )  # fmt: skip
 FORMATS = ((0.94, ".jpg"), (0.97, ".png"), (1.0, ".webp"))
+ANNOTATION_FORMATS = {
+    "coco": "instances.json, masks as run lengths",
+    "labelme": "a folder labelme/ with one JSON file a photo, masks as polygons",
+    "via": "via.json, a VGG VIA project, masks as polygons",
+}
+"""Name -> what is written to ``annotations/``."""
+WRITERS = {
+    "labelme": lambda folder, photos: write_labelme(folder / "labelme", photos),
+    "via": lambda folder, photos: write_via(folder / "via.json", photos),
+}
 
 
 def draw_dataset(
-    directory: str | Path, count: int, seed: int, negatives: float = 0.25, start_id: int = 1
-) -> Path:
+    directory: str | Path, count: int, seed: int, negatives: float = 0.25, start_id: int = 1,
+    annotation_format: str = "coco",
+) -> Path:  # fmt: skip
     """Write ``photos/`` and ``annotations/`` under ``directory``; returns it.
 
     ``negatives`` is the share of pictures without a bottom garment; ``start_id`` is the first
-    image and annotation id, so that several sets can be joined. Picture n depends on
-    (seed, n) only: a longer set begins with the shorter one.
+    image and annotation id, so that several sets can be joined; ``annotation_format`` is one of
+    `ANNOTATION_FORMATS`. Picture n depends on (seed, n) only: a longer set begins with the
+    shorter one.
     """
+    if annotation_format not in ANNOTATION_FORMATS:
+        raise ConfigError(f"draw_dataset: no annotation format {annotation_format!r}; "
+                          f"{near_miss(annotation_format, ANNOTATION_FORMATS)}")  # fmt: skip
     if count < 1 or not 0 <= negatives <= 1:
         raise ConfigError(
             f"draw_dataset: got count {count} and negatives {negatives}; wanted at least one "
@@ -42,17 +59,26 @@ def draw_dataset(
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     attributes, photos = [], []
+    outlined: list[OutlinedPhoto] = []
     for number, picture, name in _pictures(directory / "photos", count, seed, negatives):
         image_id = start_id + number
         height, width = picture.image.shape[:2]
         images.append({"id": image_id, "file_name": name, "width": width, "height": height})
         listed = "bottoms" if picture.garments else picture.kind
         photos.append((Path(name).stem, name, listed))
+        if annotation_format != "coco":
+            file = directory / "photos" / name
+            outlined.append(OutlinedPhoto(file, height, width, _outlined(picture.garments)))
         for garment in picture.garments:
             annotation_id = start_id + len(annotations)
             annotations.append(_annotation(garment, annotation_id, image_id))
             attributes.append(_attribute_row(garment, annotation_id, name, picture.view))
-    _write(directory / "annotations", images, annotations, attributes, photos)
+    folder = directory / "annotations"
+    if annotation_format == "coco":
+        _write_coco(folder, images, annotations)
+    else:
+        WRITERS[annotation_format](folder, outlined)
+    _write_lists(folder, attributes, photos)
     return directory
 
 
@@ -123,10 +149,11 @@ def _attribute_row(
     )  # fmt: skip
 
 
-def _write(
-    folder: Path, images: list[Any], annotations: list[Any], attributes: list[Any],
-    photos: list[Any],
-) -> None:  # fmt: skip
+def _outlined(garments: Sequence[DrawnGarment]) -> list[Outlined]:
+    return [Outlined(one.category, mask_outline(one.mask), one.attributes) for one in garments]
+
+
+def _write_coco(folder: Path, images: list[Any], annotations: list[Any]) -> None:
     coco = {
         "info": {"description": "drawn jeans and other bottom garments"},
         "licenses": [],
@@ -138,6 +165,9 @@ def _write(
         "annotations": annotations,
     }
     (folder / "instances.json").write_text(json.dumps(coco), encoding="utf-8")
+
+
+def _write_lists(folder: Path, attributes: list[Any], photos: list[Any]) -> None:
     for name, header, rows in (
         ("attributes.csv", ATTRIBUTE_COLUMNS, attributes),
         ("photos.csv", ("image_id", "path", "listed_as"), photos),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import yaml
 from pydantic import ValidationError
 
 from jeans_udf.config import Section
@@ -34,6 +35,18 @@ class DetectorSpec(Section):
     """Safetensors file within the bundle."""
     score_threshold: float
     """Least score of a garment, fitted on validation photos."""
+    category_thresholds: dict[str, float] = {}
+    """The same for single categories, where it differs."""
+    proposer_config: str | None = None
+    """Detectron2 YAML of the RPN that proposes boxes to a Fast R-CNN."""
+    proposer_weights: str | None = None
+    """Its safetensors file."""
+
+    @property
+    def file_names(self) -> tuple[str, ...]:
+        """Every file within the bundle that is named here."""
+        names = (self.config, self.weights, self.proposer_config, self.proposer_weights)
+        return tuple(name for name in names if name is not None)
 
 
 class ClassifierSpec(Section):
@@ -117,8 +130,37 @@ def open_bundle(name_or_directory: str | Path) -> Bundle:
         vocabulary = parse_vocabulary(manifest.vocabulary, where=f"{directory}/{MANIFEST}")
     except ConfigError as error:
         raise BundleError(str(error)) from None
+    unknown = sorted(set(manifest.detector.category_thresholds) - set(vocabulary.categories))
+    if unknown:
+        raise BundleError(
+            f"bundle {directory}: {MANIFEST}: detector.category_thresholds names {unknown}; wanted "
+            f"categories of its vocabulary: {', '.join(vocabulary.categories)}"
+        )
     _check_files(directory, manifest)
+    _check_detector(directory, manifest.detector)
     return Bundle(directory, manifest, hashlib.sha256(raw).hexdigest(), vocabulary)
+
+
+def _check_detector(directory: Path, detector: DetectorSpec) -> None:
+    """Raise `BundleError` for an architecture that cannot tag; read without Detectron2."""
+    place = f"bundle {directory}: {detector.config}"
+    try:
+        model = (yaml.safe_load((directory / detector.config).read_text("utf-8")) or {})["MODEL"]
+        architecture = model.get("META_ARCHITECTURE", "GeneralizedRCNN")
+        proposals = model.get("PROPOSAL_GENERATOR", {}).get("NAME", "RPN")
+    except (yaml.YAMLError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
+        raise BundleError(f"{place}: not a Detectron2 configuration") from None
+    if architecture == "ProposalNetwork":
+        raise BundleError(
+            f"{place}: an RPN proposes boxes without categories; train a Fast R-CNN on them "
+            "(conf/detectors/fast_rcnn.yaml) and put that into the bundle"
+        )
+    precomputed = architecture == "GeneralizedRCNN" and proposals == "PrecomputedProposals"
+    if precomputed and not (detector.proposer_config and detector.proposer_weights):
+        raise BundleError(
+            f"{place}: a Fast R-CNN needs the RPN that proposes for it; train it with --proposer "
+            "and build the bundle again"
+        )
 
 
 def file_sha256(path: Path) -> str:
@@ -152,7 +194,7 @@ def _parse(raw: bytes, directory: Path) -> Manifest:
             for problem in error.errors()[:5]
         )
         raise BundleError(f"{place}: {problems}") from None
-    for name in (manifest.detector.config, manifest.detector.weights, manifest.classifier.weights):
+    for name in (*manifest.detector.file_names, manifest.classifier.weights):
         if name not in manifest.files:
             raise BundleError(f"{place}: names {name!r}, but files has no digest for it")
     return manifest

@@ -19,14 +19,11 @@ from jeans_udf.bundle import Bundle
 from jeans_udf.config import TaggingConfig
 from jeans_udf.errors import Rejected
 from jeans_udf.geometry import cutout, encode_rle
-from jeans_udf.models.classifier import Classifier, build_classifier
-from jeans_udf.models.detector import (
-    Detections,
-    Detector,
-    build_detector,
-    load_weights,
-    read_detector_config,
-)
+from jeans_udf.models.classifier import Attributes, Classifier, build_classifier
+from jeans_udf.models.detections import Detections
+from jeans_udf.models.detector import Detector, open_proposer
+from jeans_udf.models.detector_config import build_detector, load_weights, read_detector_config
+from jeans_udf.models.halving import Halving
 from jeans_udf.rows import Found, Row, rejected_row, tagged_row
 
 
@@ -39,6 +36,12 @@ class Tagger:
         self.config = config
         self.detector = load_detector(bundle, config, device)
         self.classifier = load_classifier(bundle, device)
+        self._classify_together: Halving[Found, tuple[Attributes, float]] = Halving(
+            lambda garments: self.classifier.classify(
+                [garment.square for garment in garments],
+                [garment.category for garment in garments],
+            )
+        )
 
     def tag(self, images: Iterable[SourceImage]) -> Iterator[Row]:
         """One row an image; the order may differ from the source's."""
@@ -88,8 +91,9 @@ class Tagger:
             return self._tag_batch(batch, behind)
         except Exception as error:
             if len(batch) > 1:
-                # The device's memory or one image: alone, the others go through.
-                return [future for image in batch for future in self._run([image], behind)]
+                # One image that a model fails on: halved until it is alone, the others go through.
+                middle = len(batch) // 2
+                return self._run(batch[:middle], behind) + self._run(batch[middle:], behind)
             failed = Rejected("model_error", f"{type(error).__name__}: {str(error)[:200]}")
             return [behind.submit(rejected_row, batch[0], failed)]
 
@@ -137,9 +141,7 @@ class Tagger:
         size = self.config.device.crops_per_batch
         for start in range(0, len(garments), size):
             chunk = garments[start : start + size]
-            answers = self.classifier.classify(
-                [garment.square for garment in chunk], [garment.category for garment in chunk]
-            )
+            answers = self._classify_together(chunk)
             for garment, (attributes, real) in zip(chunk, answers, strict=True):
                 garment.attributes = attributes
                 # The detector's score, times the chance that the crop shows a garment at all. At
@@ -149,7 +151,8 @@ class Tagger:
 
     def _verified(self, garments: list[Found]) -> list[Found]:
         """Those that stay above the threshold, numbered best first."""
-        kept = [g for g in garments if g.score >= self.detector.score_threshold]
+        index = self.vocabulary.categories.index
+        kept = [g for g in garments if g.score >= self.detector.threshold(index(g.category))]
         kept.sort(key=lambda garment: -garment.score)
         for number, garment in enumerate(kept):
             garment.number = number
@@ -162,13 +165,22 @@ def load_detector(bundle: Bundle, config: TaggingConfig, device: torch.device) -
     cfg = read_detector_config(bundle.path(spec.config))
     model = build_detector(cfg)
     load_weights(model, bundle.path(spec.weights))
+    proposer = None
+    if spec.proposer_config and spec.proposer_weights:
+        proposer = open_proposer(
+            bundle.path(spec.proposer_config), bundle.path(spec.proposer_weights)
+        )
     threshold = config.detection.score_threshold
+    index = bundle.vocabulary.categories.index
+    own = {index(name): value for name, value in spec.category_thresholds.items()}
     return Detector(
         model,
         longest_side=cfg.INPUT.MAX_SIZE_TEST,
         score_threshold=spec.score_threshold if threshold is None else threshold,
+        category_thresholds=own if threshold is None else {},
         max_garments=config.detection.max_garments,
         device=device,
+        proposer=proposer,
     )
 
 

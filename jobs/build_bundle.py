@@ -1,8 +1,9 @@
 """Assemble a model bundle from a trained detector and a trained classifier.
 
 Weights are stored in half precision (norms and biases stay whole), every file's sha256 goes into
-manifest.json. The score threshold is fitted on the validation photos by running the whole pass over
-them: the least one at which at most --max-tagged-negatives of those without garments get one.
+manifest.json. Score thresholds, one for each category, are fitted on the validation photos by
+running the whole pass over them: for best F1, and so that at most --max-tagged-negatives of those
+without garments get one. A Fast R-CNN takes the RPN that it was trained on with it.
 
 Example:
   python jobs/build_bundle.py --name jeans-lite0 --version 1 --detector runs/detector \\
@@ -61,7 +62,7 @@ def main() -> int:
         return EXIT_USAGE
     size = sum(file.stat().st_size for file in bundle.directory.rglob("*")) / 1e6
     print(f"wrote {bundle.directory}: {bundle.model_version}, {size:.1f} MB, "
-          f"score threshold {bundle.manifest.detector.score_threshold}")
+          f"score thresholds {bundle.manifest.detector.category_thresholds}")
     for name, value in bundle.manifest.metrics.items():
         print(f"  {name} {value:.3f}")
     return 0

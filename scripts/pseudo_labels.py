@@ -4,8 +4,8 @@ A photo whose tags name one kind of bottom garment gets the best detection of a 
 tag allows, if detector and classifier are sure enough; other photos are left out. More photos of
 that kind for the next training, at no one's labour ("pseudo-label", Lee, 2013). Writes a COCO file.
 
-    python scripts/pseudo_labels.py --photos DATA/weak_photos --tags DATA/annotations/weak_tags.csv \\
-        --output runs/pseudo.json
+    python scripts/pseudo_labels.py --photos DATA/weak_photos \\
+        --tags DATA/annotations/weak_tags.csv --output runs/pseudo.json
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from jeans_udf.vocabulary import load_vocabulary
 def bundle_dir(tmp_path: Path) -> Path:
     directory = tmp_path / "bundle"
     directory.mkdir()
-    (directory / "detector.yaml").write_text("VERSION: 2\n")
+    (directory / "detector.yaml").write_text("MODEL: {META_ARCHITECTURE: RetinaNet}\n")
     (directory / "detector.safetensors").write_bytes(b"weights of a detector")
     (directory / "classifier.safetensors").write_bytes(b"weights of a classifier")
     write_manifest(directory, manifest_values())

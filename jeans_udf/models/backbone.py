@@ -103,7 +103,9 @@ def build_pyramid_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> FPN:
         ("TOP", pyramid.TOP, TOPS),
     ):
         if value not in known:
-            raise ValueError(f"MODEL.PYRAMID.{key}: got {value!r}, wanted one of {', '.join(known)}")
+            raise ValueError(
+                f"MODEL.PYRAMID.{key}: got {value!r}, wanted one of {', '.join(known)}"
+            )
     bottom_up: Any = BOTTOM_UPS[pyramid.BOTTOM_UP](cfg, input_shape)
     last = cfg.MODEL.FPN.IN_FEATURES[-1]
     channels = bottom_up.output_shape()[last].channels

@@ -113,12 +113,13 @@ class Detector:
         network = self.model if self.is_proposer else self.proposer
         if network is None:
             raise ConfigError(f"{self.architecture}: wanted an RPN to propose boxes")
+        found = _propose(network, canvases, self.device)
         return [
             Proposals(
-                boxes=_upright(found.proposal_boxes.tensor, canvas),
-                scores=torch.sigmoid(found.objectness_logits).cpu().numpy(),
+                boxes=_upright(instances.proposal_boxes.tensor, canvas),
+                scores=torch.sigmoid(instances.objectness_logits).cpu().numpy(),
             )
-            for found, canvas in zip(_propose(network, canvases, self.device), canvases, strict=True)
+            for instances, canvas in zip(found, canvases, strict=True)
         ]
 
     @torch.inference_mode()
@@ -128,12 +129,8 @@ class Detector:
         canvases = [canvas for canvas, _ in batch]
         inputs: list[dict[str, Any]] = _inputs(canvases, self.device)
         if self.wants_proposals:
-            given = [proposals for _, proposals in batch if proposals is not None]
-            if len(given) == len(batch):
-                boxes = [_on_canvas(p, c, self.device) for p, c in zip(given, canvases, strict=True)]
-            else:
-                assert self.proposer is not None
-                boxes = _propose(self.proposer, canvases, self.device)
+            given = [_on_canvas(p, c, self.device) for c, p in batch if p is not None]
+            boxes = given or _propose(self.proposer, canvases, self.device)
             inputs = [x | {"proposals": found} for x, found in zip(inputs, boxes, strict=True)]
         if not inputs:
             return []

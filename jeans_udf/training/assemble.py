@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import yaml
 from safetensors.torch import load_file, save_file
@@ -22,6 +21,7 @@ from jeans_udf.errors import BundleError, ConfigError
 from jeans_udf.evaluation.detection import average_precision, coco_truth, tagged_negatives
 from jeans_udf.tagger import Tagger
 from jeans_udf.training.coco import Photo
+from jeans_udf.training.thresholds import fit_thresholds
 from jeans_udf.vocabulary import load_vocabulary
 
 
@@ -42,34 +42,38 @@ class Parts:
 def assemble_bundle(
     output: Path, parts: Parts, photos: Sequence[Photo], *, most_tagged: float
 ) -> Bundle:
-    """Write the bundle's directory, fit its score threshold on validation ``photos``, open it.
+    """Write the bundle's directory, fit its thresholds on validation ``photos``, open it.
 
-    The threshold is the least at which at most ``most_tagged`` of the photos without garments get
-    one: a lower one keeps more true garments. Refuses to replace a folder that is no bundle.
+    `thresholds.fit_thresholds` says how. Refuses to replace a folder that is no bundle.
     """
     if output.exists():
         if not (output / MANIFEST).is_file():
             raise BundleError(f"bundle {output}: exists and is no bundle; name a fresh folder")
         shutil.rmtree(output)
     output.mkdir(parents=True)
-    shutil.copyfile(parts.detector / "detector.yaml", output / "detector.yaml")
-    for part, folder in (("detector", parts.detector), ("classifier", parts.classifier)):
+    for part, folder in _parts(parts):
+        if part != "classifier":
+            shutil.copyfile(folder / f"{part}.yaml", output / f"{part}.yaml")
         weights = load_file(folder / f"{part}.safetensors")
         save_file(_halved(weights), output / f"{part}.safetensors")
     manifest = _manifest(parts)
     bundle = write_manifest(output, manifest)
     results = tag_photos(bundle, photos)
-    threshold = fit_score_threshold(photos, results, most_tagged)
+    categories = bundle.vocabulary.categories
+    thresholds = fit_thresholds(photos, results, categories, most_tagged)
     metrics = {
         "detector_alone": json.loads((parts.detector / "metrics.json").read_text()),
         "classifier": json.loads((parts.classifier / "metrics.json").read_text()),
-        "bundle": _bundle_metrics(photos, results, threshold, bundle.vocabulary.categories),
+        "bundle": _bundle_metrics(photos, results, thresholds, categories),
     }
     (output / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
-    manifest["detector"]["score_threshold"] = threshold
+    manifest["detector"]["category_thresholds"] = thresholds
+    masks = {"mask": metrics["bundle"]["segm"]} if metrics["bundle"]["segm"] else {}
     manifest["metrics"] = {
-        "mask_AP50": metrics["bundle"]["segm"]["AP50"],
-        "mask_AP": metrics["bundle"]["segm"]["AP"],
+        f"{kind}_{figure}": figures[figure]
+        for kind, figures in ({"box": metrics["bundle"]["bbox"]} | masks).items()
+        for figure in ("AP", "AP50")
+    } | {
         "tagged_negatives": metrics["bundle"]["tagged_negatives"],
         "attributes_micro_f1": metrics["classifier"]["micro_f1"],
         "attributes_macro_f1": metrics["classifier"]["macro_f1"],
@@ -99,14 +103,12 @@ def tag_photos(bundle: Bundle, photos: Sequence[Photo]) -> list[dict[str, Any]]:
     return results
 
 
-def fit_score_threshold(
-    photos: Sequence[Photo], results: list[dict[str, Any]], most_tagged: float
-) -> float:
-    """The least of 0.05 ... 0.95 at which ``most_tagged`` holds."""
-    for threshold in np.arange(0.05, 0.96, 0.01).round(2):
-        if tagged_negatives(photos, results, threshold) <= most_tagged:
-            return float(threshold)
-    return 0.95
+def _parts(parts: Parts) -> list[tuple[str, Path]]:
+    """Name and folder of each model; a Fast R-CNN's folder holds its RPN too."""
+    models = [("detector", parts.detector), ("classifier", parts.classifier)]
+    if (parts.detector / "proposer.yaml").is_file():
+        models.insert(1, ("proposer", parts.detector))
+    return models
 
 
 def _manifest(parts: Parts) -> dict[str, Any]:
@@ -114,16 +116,21 @@ def _manifest(parts: Parts) -> dict[str, Any]:
     if not isinstance(data, list):
         raise ConfigError(f"training data {parts.training_data}: wanted a list of data sets")
     spec = json.loads((parts.classifier / "classifier.json").read_text())
+    detector: dict[str, Any] = {
+        "config": "detector.yaml",
+        "weights": "detector.safetensors",
+        # So low that the thresholds by category can be fitted; they go before it.
+        "score_threshold": 0.05,
+    }
+    if ("proposer", parts.detector) in _parts(parts):
+        detector |= {"proposer_config": "proposer.yaml",
+                     "proposer_weights": "proposer.safetensors"}  # fmt: skip
     return {
         "name": parts.name,
         "version": parts.version,
         "created": datetime.now(UTC).date().isoformat(),
         "vocabulary": load_vocabulary(parts.vocabulary).as_dict(),
-        "detector": {
-            "config": "detector.yaml",
-            "weights": "detector.safetensors",
-            "score_threshold": 0.05,
-        },
+        "detector": detector,
         "classifier": {"weights": "classifier.safetensors", **spec},
         "training_data": data,
         "metrics": {},
@@ -133,22 +140,23 @@ def _manifest(parts: Parts) -> dict[str, Any]:
 def _bundle_metrics(
     photos: Sequence[Photo],
     results: list[dict[str, Any]],
-    threshold: float,
+    thresholds: Mapping[str, float],
     categories: Sequence[str],
 ) -> dict[str, Any]:
-    """COCO figures of all detections above 0.05 and of those that the threshold leaves."""
+    """COCO figures of all detections above 0.05 and of those that the thresholds leave."""
     truth = coco_truth(photos, categories)
-    kept = [row for row in results if row["score"] >= threshold]
+    least = [thresholds[name] for name in categories]
+    kept = [row for row in results if row["score"] >= least[row["category_id"] - 1]]
     metrics: dict[str, Any] = {
         "photos": len(photos),
-        "score_threshold": threshold,
-        "tagged_negatives": tagged_negatives(photos, results, threshold),
+        "thresholds": dict(thresholds),
+        "tagged_negatives": tagged_negatives(photos, kept, 0.0),
         "bbox": average_precision(truth, results, "bbox"),
         "bbox_at_threshold": average_precision(truth, kept, "bbox"),
     }
     for name, rows in (("segm", results), ("segm_at_threshold", kept)):
         masked = [row for row in rows if "segmentation" in row]
-        metrics[name] = average_precision(truth, masked, "segm")
+        metrics[name] = average_precision(truth, masked, "segm") if masked else None
     return metrics
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,8 +40,8 @@ class Sampling:
     """Of the order and the augmentation."""
 
 
-Proposals = Mapping[str, tuple[np.ndarray, np.ndarray]]
-"""File name -> boxes (N, 4) float32 XYXY pixels of the upright photo, objectness logits (N,)."""
+ProposalArrays = Mapping[Path, tuple[np.ndarray, np.ndarray]]
+"""Photo -> boxes (N, 4) float32 XYXY pixels of the upright photo, objectness logits (N,)."""
 
 
 class Examples:
@@ -55,7 +56,7 @@ class Examples:
         photos: Sequence[Photo],
         jitter: Jitter,
         sampling: Sampling,
-        proposals: Proposals | None = None,
+        proposals: ProposalArrays | None = None,
     ) -> None:
         self.jitter, self.sampling, self.proposals = jitter, sampling, proposals
         self.positives = [photo for photo in photos if photo.classes]
@@ -114,7 +115,7 @@ class Examples:
         image, masks, placement = augment(image, masks, self.jitter, rng)
         made = example(image, masks, photo.classes)
         if self.proposals is not None:
-            made["proposals"] = _placed(self.proposals[photo.path.name], placement, image.shape[:2])
+            made["proposals"] = _placed(self.proposals[photo.path], placement, image.shape[:2])
         return made
 
 

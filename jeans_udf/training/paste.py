@@ -24,7 +24,7 @@ def paste_garments(
     ``background`` and ``image`` are RGB uint8, ``masks (N, h, w) bool`` belong to ``image``. The
     garments keep their places among each other. The background keeps its size.
     """
-    box = mask_box(masks.any(axis=0)) if len(masks) else None
+    box = mask_box(np.asarray(masks.any(axis=0))) if len(masks) else None
     height, width = background.shape[:2]
     if box is None:
         return background, np.zeros((0, height, width), dtype=bool)

@@ -88,7 +88,7 @@ def match_weights(model: nn.Module, weights: Weights, file: Path) -> Match:
     """
     wanted = model.state_dict()
     sources, tensors = _pairs(wanted, weights, file)
-    # In the model's order, so that reports read from the stem to the heads.
+    # In the model's order: that of a safetensors file is arbitrary.
     tensors = {name: tensors[name] for name in wanted if name in tensors}
     fits = {n: t for n, t in tensors.items() if t.shape == wanted[n].shape}
     match = Match(

@@ -107,11 +107,16 @@ def build_pyramid_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> FPN:
                 f"MODEL.PYRAMID.{key}: got {value!r}, wanted one of {', '.join(known)}"
             )
     bottom_up: Any = BOTTOM_UPS[pyramid.BOTTOM_UP](cfg, input_shape)
-    last = cfg.MODEL.FPN.IN_FEATURES[-1]
+    in_features = list(cfg.MODEL.FPN.IN_FEATURES)
+    if pyramid.TOP == "convs":
+        # RetinaNet's pyramid begins at stride 8: a level below would cost most and be read by none.
+        strides = bottom_up.output_shape()
+        in_features = [name for name in in_features if strides[name].stride >= 8]
+    last = in_features[-1]
     channels = bottom_up.output_shape()[last].channels
     return FPN(
         bottom_up=bottom_up,
-        in_features=cfg.MODEL.FPN.IN_FEATURES,
+        in_features=in_features,
         out_channels=cfg.MODEL.FPN.OUT_CHANNELS,
         norm=cfg.MODEL.FPN.NORM,
         top_block=TOPS[pyramid.TOP](last, channels, cfg.MODEL.FPN.OUT_CHANNELS),

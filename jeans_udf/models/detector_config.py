@@ -59,7 +59,7 @@ def build_detector(cfg: CfgNode) -> nn.Module:
     """The Detectron2 model of ``cfg`` with fresh weights, on the CPU."""
     try:
         return build_model(cfg)
-    except (KeyError, ValueError, AssertionError) as error:
+    except (KeyError, ValueError, AssertionError, RuntimeError) as error:
         raise ConfigError(
             f"detector config: Detectron2 cannot build {cfg.MODEL.META_ARCHITECTURE}: {error}"
         ) from None

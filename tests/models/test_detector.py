@@ -16,13 +16,13 @@ from jeans_udf.models.detector import (
     read_detector_config,
 )
 
-CONFIG = "conf/detectors/mask_rcnn_lite0.yaml"
+CONFIG = "conf/detectors/mask_rcnn.yaml"
 
 
 @pytest.fixture(scope="module")
 def detector() -> Detector:
     torch.manual_seed(0)
-    cfg = read_detector_config(CONFIG)
+    cfg = read_detector_config(CONFIG, "lite0_fpn")
     return Detector(
         build_detector(cfg),
         longest_side=128,

@@ -1,0 +1,141 @@
+"""Each architecture: right by Detectron2's own word, and the same whatever the batch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from architectures import ALL, WITH_BOXES, pictures, small_detector, some_proposals
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from jeans_udf.errors import ConfigError
+from jeans_udf.models.detections import Detections
+from jeans_udf.models.detector import Detector
+
+BOX_TOLERANCE, SCORE_TOLERANCE = 1e-2, 1e-4
+"""Pixels, and score: what the order of additions may change."""
+
+
+@pytest.fixture(scope="module")
+def detectors() -> dict[str, Detector]:
+    return {name: small_detector(name) for name in ALL}
+
+
+def assert_same(one: Detections, other: Detections) -> None:
+    assert len(one) == len(other)
+    np.testing.assert_allclose(one.boxes, other.boxes, atol=BOX_TOLERANCE)
+    np.testing.assert_allclose(one.scores, other.scores, atol=SCORE_TOLERANCE)
+    np.testing.assert_array_equal(one.classes, other.classes)
+    assert (one.masks is None) == (other.masks is None)
+    if one.masks is not None and other.masks is not None:
+        np.testing.assert_allclose(one.masks, other.masks, atol=1e-3)
+
+
+def test_the_six_are_there() -> None:
+    assert set(ALL) == {"mask_rcnn", "faster_rcnn", "fast_rcnn", "rpn", "retinanet", "rfcn"}
+
+
+@pytest.mark.parametrize("name", WITH_BOXES)
+def test_batches_equal_detectron2_on_single_images(
+    detectors: dict[str, Detector], name: str
+) -> None:
+    """Detectron2's own forward pass and post-processing, one picture at a time."""
+    detector = detectors[name]
+    images = pictures(3)
+    canvases = [detector.prepare(image) for image in images]
+    for image, canvas, ours in zip(images, canvases, detector.detect(canvases), strict=True):
+        scaled = {"image": canvas.picture, "height": image.shape[0], "width": image.shape[1]}
+        with torch.inference_mode():
+            if detector.proposer is not None:
+                proposals = detector.proposer([{"image": canvas.picture}])[0]["proposals"]
+                scaled["proposals"] = proposals
+            theirs = detector.model([scaled])[0]["instances"]
+        boxes = theirs.pred_boxes.tensor.numpy()
+        assert len(ours) > 0
+        # Ours drops duplicates over categories, so each of ours must be one of theirs.
+        for box, score, label in zip(ours.boxes, ours.scores, ours.classes, strict=True):
+            same = np.abs(boxes - box).max(axis=1) < BOX_TOLERANCE
+            same &= theirs.pred_classes.numpy() == label
+            same &= np.abs(theirs.scores.numpy() - score) < SCORE_TOLERANCE
+            assert same.any(), f"{name}: {box} {score} {label} is not Detectron2's"
+        best = int(theirs.scores.argmax())
+        np.testing.assert_allclose(ours.boxes[0], boxes[best], atol=BOX_TOLERANCE)
+
+
+@pytest.mark.parametrize("name", WITH_BOXES)
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_neighbours_order_and_batch_size_change_nothing(
+    detectors: dict[str, Detector], name: str, data: st.DataObject
+) -> None:
+    detector = detectors[name]
+    seed = data.draw(st.integers(0, 10_000), label="seed")
+    images = pictures(data.draw(st.integers(2, 5), label="batch"), seed)
+    order = data.draw(st.permutations(range(len(images))), label="order")
+    canvases = [detector.prepare(images[k]) for k in order]
+    alone = [detector.detect([canvas])[0] for canvas in canvases]
+    for one, together in zip(alone, detector.detect(canvases), strict=True):
+        assert_same(one, together)
+
+
+def test_an_rpn_proposes_the_same_whatever_the_batch(detectors: dict[str, Detector]) -> None:
+    detector = detectors["rpn"]
+    canvases = [detector.prepare(image) for image in pictures(3)]
+    for canvas, together in zip(canvases, detector.propose(canvases), strict=True):
+        alone = detector.propose([canvas])[0]
+        assert len(alone) == len(together) > 0
+        np.testing.assert_allclose(alone.boxes, together.boxes, atol=BOX_TOLERANCE)
+        assert (np.diff(alone.scores) <= 1e-6).all() and alone.scores.max() <= 1
+        height, width = canvas.original
+        assert (alone.boxes <= [width, height, width, height]).all() and alone.boxes.min() >= 0
+    with pytest.raises(ConfigError, match="train a Fast R-CNN"):
+        detector.detect(canvases)
+
+
+def test_a_fast_rcnn_judges_the_proposals_that_it_is_given(
+    detectors: dict[str, Detector],
+) -> None:
+    detector = detectors["fast_rcnn"]
+    canvases = [detector.prepare(image) for image in pictures(2)]
+    few = detector.detect(canvases, [some_proposals(1), some_proposals(3)])
+    # One box gives one garment; its own RPN proposes many.
+    assert len(few[0]) == 1 < len(few[1])
+    own = detector.propose(canvases)
+    for given_, asked in zip(
+        detector.detect(canvases, own), detector.detect(canvases), strict=True
+    ):
+        assert_same(given_, asked)
+    without = Detector(detector.model, longest_side=96, score_threshold=0.0, max_garments=5,
+                       device=torch.device("cpu"))  # fmt: skip
+    with pytest.raises(ConfigError, match="needs proposals"):
+        without.detect(canvases)
+
+
+@pytest.mark.parametrize("name", WITH_BOXES)
+def test_masks_only_where_there_is_a_mask_head(detectors: dict[str, Detector], name: str) -> None:
+    detector = detectors[name]
+    found = detector.detect([detector.prepare(pictures(1)[0])])[0]
+    assert (found.masks is not None) == (name == "mask_rcnn")
+    assert (found.full_masks(96, 96) is None) == (name != "mask_rcnn")
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_each_runs_on_r50_fpn(name: str) -> None:
+    detector = small_detector(name, "r50_fpn")
+    canvas = detector.prepare(pictures(1)[0])
+    assert len(detector.propose([canvas])[0] if name == "rpn" else detector.detect([canvas])) > 0
+
+
+def test_a_threshold_by_category_goes_before_the_common_one(
+    detectors: dict[str, Detector],
+) -> None:
+    base = detectors["faster_rcnn"]
+    canvas = base.prepare(pictures(1)[0])
+    everything = base.detect([canvas])[0]
+    best = int(everything.classes[0])
+    strict = Detector(base.model, longest_side=96, score_threshold=0.0, max_garments=5,
+                      category_thresholds={best: 1.1}, device=torch.device("cpu"))  # fmt: skip
+    assert strict.threshold(best) == 1.1 and strict.threshold(best + 1) == 0.0
+    found = strict.detect([canvas])[0]
+    assert len(found) > 0 and best not in found.classes

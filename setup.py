@@ -26,6 +26,8 @@ setup(
             "report/**/*.html",
             "report/**/*.j2",
             "report/**/*.css",
+            "evaluation/**/*.j2",
+            "evaluation/**/*.css",
             "views/*.sql",
             "**/*.yaml",
         ]

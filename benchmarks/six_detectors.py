@@ -6,7 +6,7 @@ recall of proposals, images a second. A stopped run goes on when the same comman
 
     python benchmarks/six_detectors.py --photos DIR --annotations DIR/instances_train.json \\
         --val-photos DIR --val-annotations DIR/instances_val.json --weights BACKBONE \\
-        --output runs/six --epochs 3 --longest-side 256
+        --output runs/six --epochs 2 --longest-side 256
 """
 
 from __future__ import annotations
@@ -16,10 +16,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+from safetensors.torch import load_file, save_file
+
 CONFIGS = Path(__file__).resolve().parents[1] / "conf" / "detectors"
 JOBS = CONFIGS.parents[1] / "jobs"
 ORDER = ("rpn", "mask_rcnn", "faster_rcnn", "fast_rcnn", "retinanet", "rfcn")
 """The RPN first: the Fast R-CNN needs its proposals."""
+HEADS = ("proposal_generator.", "roi_heads.", "head.")
+"""First parts of the names of what the architectures do not share."""
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -29,15 +33,28 @@ def parse_arguments() -> argparse.Namespace:
     add = parser.add_argument
     for name in ("photos", "annotations", "val-photos", "val-annotations"):
         add(f"--{name}", required=True)
-    add("--weights", required=True, help="the backbone's pretrained weights, safetensors")
+    add("--weights", required=True,
+        help="safetensors of which each takes the backbone and the pyramid, and no head")
     add("--backbone", default="lite0_fpn")
     add("--output", required=True, type=Path)
-    add("--epochs", default="3")
+    add("--epochs", default="2")
+    add("--batch-size", default="4")
     add("--longest-side", default="256", help="pixels")
     add("--precision", default="float32")
     add("--threads", default="1", help="torch's CPU threads")
     add("--evaluate-only", action="store_true", help="the trainings are done; measure speed again")
     return parser.parse_args()
+
+
+def shared_weights(args: argparse.Namespace) -> Path:
+    """The backbone and the pyramid of ``args.weights``: what all six have in common."""
+    file = args.output / "shared.safetensors"
+    if not file.is_file():
+        tensors = load_file(args.weights)
+        common = {k: v for k, v in tensors.items() if not k.startswith(HEADS)}
+        args.output.mkdir(parents=True, exist_ok=True)
+        save_file(common, file)
+    return file
 
 
 def train(args: argparse.Namespace, name: str) -> None:
@@ -53,7 +70,8 @@ def train(args: argparse.Namespace, name: str) -> None:
     run("train_detector", "--config", CONFIGS / f"{name}.yaml", "--backbone", args.backbone,
         "--photos", args.photos, "--annotations", args.annotations,
         "--val-photos", args.val_photos, "--val-annotations", args.val_annotations,
-        "--weights", args.weights, "--output", run_folder, "--epochs", args.epochs,
+        "--weights", shared_weights(args), "--output", run_folder, "--epochs", args.epochs,
+        "--batch-size", args.batch_size,
         "--evaluate-every", args.epochs, "--longest-side", args.longest_side,
         "--average", "0.99", "--warmup-steps", "100", "--precision", args.precision,
         "--threads", args.threads, *more)  # fmt: skip

@@ -31,7 +31,7 @@ def plot_detector_training(output: Path) -> Path:
             right.plot(*zip(*points, strict=True), marker="o", label=f"{kind} AP50")
     right.set(xlabel="epoch", ylabel="AP50 on validation photos", ylim=(0, 1))
     right.legend()
-    return _save(figure, output / "training.png")
+    return save_figure(figure, output / "training.png")
 
 
 def plot_classifier_training(output: Path) -> Path:
@@ -45,7 +45,7 @@ def plot_classifier_training(output: Path) -> Path:
     left.legend()
     right.plot(epochs, [entry["micro_f1"] for entry in history], marker="o")
     right.set(xlabel="epoch", ylabel="micro F1 on validation garments", ylim=(0, 1))
-    return _save(figure, output / "training.png")
+    return save_figure(figure, output / "training.png")
 
 
 def plot_label_scores(labels: dict[str, dict[str, float]], path: Path) -> Path:
@@ -63,10 +63,11 @@ def plot_label_scores(labels: dict[str, dict[str, float]], path: Path) -> Path:
             fontsize=8,
         )
     axes.set(xlim=(0, 1), xlabel="F1 on validation garments")
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
-def _save(figure: Any, path: Path) -> Path:
+def save_figure(figure: Any, path: Path) -> Path:
+    """Write ``figure`` as PNG and let go of it."""
     figure.tight_layout()
     figure.savefig(path, dpi=110, bbox_inches="tight")
     plt.close(figure)

@@ -14,11 +14,11 @@ import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
-from jeans_udf.ahead import SourceImage
 from jeans_udf.bundle import MANIFEST, Bundle, write_manifest
 from jeans_udf.config import TaggingConfig
 from jeans_udf.errors import BundleError, ConfigError
 from jeans_udf.evaluation.detection import average_precision, coco_truth, tagged_negatives
+from jeans_udf.evaluation.detector import tagger_rows
 from jeans_udf.tagger import Tagger
 from jeans_udf.training.coco import Photo
 from jeans_udf.training.thresholds import fit_thresholds
@@ -58,7 +58,7 @@ def assemble_bundle(
         save_file(_halved(weights), output / f"{part}.safetensors")
     manifest = _manifest(parts)
     bundle = write_manifest(output, manifest)
-    results = tag_photos(bundle, photos)
+    results = tagger_rows(Tagger(bundle, TaggingConfig(), torch.device("cpu")), photos)
     categories = bundle.vocabulary.categories
     thresholds = fit_thresholds(photos, results, categories, most_tagged)
     metrics = {
@@ -79,28 +79,6 @@ def assemble_bundle(
         "attributes_macro_f1": metrics["classifier"]["macro_f1"],
     }
     return write_manifest(output, manifest)
-
-
-def tag_photos(bundle: Bundle, photos: Sequence[Photo]) -> list[dict[str, Any]]:
-    """COCO result rows (category ids from 1) of the whole pass over ``photos``."""
-    tagger = Tagger(bundle, TaggingConfig(), torch.device("cpu"))
-    images = (SourceImage(str(p.coco_id), None, p.path.read_bytes(), None) for p in photos)
-    results = []
-    for row in tagger.tag(images):
-        for garment in row["found"]:
-            box, mask = garment["box"], garment["mask"]
-            result = {
-                "image_id": int(row["image_id"]),
-                "category_id": bundle.vocabulary.categories.index(garment["category"]) + 1,
-                "score": garment["score"],
-                "bbox": [box["x_min"], box["y_min"],
-                         box["x_max"] - box["x_min"], box["y_max"] - box["y_min"]],
-            }  # fmt: skip
-            if mask is not None:
-                size = [mask["height"], mask["width"]]
-                result["segmentation"] = {"size": size, "counts": mask["counts"]}
-            results.append(result)
-    return results
 
 
 def _parts(parts: Parts) -> list[tuple[str, Path]]:

@@ -29,9 +29,13 @@ class Trainer:
         """Learn from ``batch`` (`examples.example` each) at ``rate``; the loss before it."""
         self.model.train()
         set_rate(self.optimizer, rate)
-        loss = self._loss(batch)
         self.optimizer.zero_grad(set_to_none=True)
-        value = float(loss.detach())
+        try:
+            loss = self._loss(batch)
+            value = float(loss.detach())
+        except FloatingPointError:
+            # Detectron2's RPN raises when its proposals are not finite.
+            value = math.nan
         if not math.isfinite(value):
             # One bad batch must not spoil the weights; a run of them is the caller's to see.
             self.skipped += 1

@@ -12,15 +12,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from pycocotools import mask as coco_mask
 
-from jeans_udf.geometry import box_iou
+from jeans_udf.evaluation.matching import match
+from jeans_udf.evaluation.truth import Truth
 from jeans_udf.training.coco import Photo
 
 LEAST, MOST = 0.05, 0.95
 AS_GOOD = 0.01
 """F1 that is given up for a lower threshold."""
-MATCH_IOU = 0.5
 
 
 def fit_thresholds(
@@ -34,17 +33,19 @@ def fit_thresholds(
     ``results`` are COCO result rows (category ids from 1) of all detections above 0.05;
     ``most_tagged`` is the share of photos without garments that may get one.
     """
-    right = _right(photos, results)
-    scores = np.array([row["score"] for row in results])
-    classes = np.array([row["category_id"] - 1 for row in results], dtype=int)
+    matches = match(Truth(tuple(photos), tuple(categories)), results, "bbox", same_category=True)
+    rows = [row for found in matches for row in found.rows]
+    right = np.array([found.right(k) for found in matches for k in range(len(found.rows))], bool)
+    scores = np.array([row["score"] for row in rows])
+    classes = np.array([row["category_id"] - 1 for row in rows], dtype=int)
     supports = [sum(photo.classes.count(k) for photo in photos) for k in range(len(categories))]
     thresholds = np.array([
         _best(scores[classes == k], right[classes == k], supports[k])
         for k in range(len(categories))
     ])  # fmt: skip
     negatives = {photo.coco_id for photo in photos if not photo.classes}
-    on_negative = np.array([row["image_id"] in negatives for row in results], dtype=bool)
-    images = np.array([row["image_id"] for row in results])
+    on_negative = np.array([row["image_id"] in negatives for row in rows], dtype=bool)
+    images = np.array([row["image_id"] for row in rows])
     allowed = int(most_tagged * len(negatives))
     while True:
         kept = on_negative & (scores >= thresholds[classes])
@@ -52,28 +53,6 @@ def fit_thresholds(
             break
         thresholds = _raise_cheapest(thresholds, scores, classes, right, kept)
     return dict(zip(categories, thresholds.round(2).tolist(), strict=True))
-
-
-def _right(photos: Sequence[Photo], results: Sequence[dict[str, Any]]) -> np.ndarray:
-    """(N,) bool: the row shows a garment of its category that no better row shows."""
-    garments = {
-        photo.coco_id: [(k, coco_mask.toBbox(rle)) for k, rle in
-                        zip(photo.classes, photo.rles, strict=True)]
-        for photo in photos
-    }  # fmt: skip
-    taken: set[tuple[int, int]] = set()
-    right = np.zeros(len(results), dtype=bool)
-    for index in np.argsort([-row["score"] for row in results], kind="stable"):
-        row = results[index]
-        for number, (category, box) in enumerate(garments[row["image_id"]]):
-            key = (row["image_id"], number)
-            if category != row["category_id"] - 1 or key in taken:
-                continue
-            if box_iou(_corners(row["bbox"]), _corners(box))[0, 0] >= MATCH_IOU:
-                right[index] = True
-                taken.add(key)
-                break
-    return right
 
 
 def _best(scores: np.ndarray, right: np.ndarray, support: int) -> float:
@@ -108,9 +87,3 @@ def _raise_cheapest(
     changed = thresholds.copy()
     changed[category] = raised
     return changed
-
-
-def _corners(box: Sequence[float] | np.ndarray) -> np.ndarray:
-    """COCO's XYWH as (1, 4) XYXY."""
-    x, y, width, height = (float(v) for v in box)
-    return np.array([[x, y, x + width, y + height]])

@@ -5,10 +5,15 @@ manifest.json. Score thresholds, one for each category, are fitted on the valida
 running the whole pass over them: for best F1, and so that at most --max-tagged-negatives of those
 without garments get one. A Fast R-CNN takes the RPN that it was trained on with it.
 
-Example:
-  python jobs/build_bundle.py --name jeans-lite0 --version 1 --detector runs/detector \\
-      --classifier runs/classifier --training-data conf/training_data.yaml \\
-      --val-photos DIR --val-annotations DIR/instances_val.json --output bundles/my-bundle
+Examples:
+  a detector of your own with the shipped classifier
+    python jobs/build_bundle.py --name mine --version 1 --detector runs/detector \\
+        --classifier-from default --val-photos DIR --val-annotations DIR/instances_val.json \\
+        --output bundles/mine
+  both of your own
+    python jobs/build_bundle.py --name mine --version 2 --detector runs/detector \\
+        --classifier runs/classifier --training-data conf/training_data.yaml \\
+        --val-photos DIR --val-annotations DIR/instances_val.json --output bundles/mine
 """
 
 from __future__ import annotations
@@ -17,8 +22,14 @@ import argparse
 import sys
 from pathlib import Path
 
+from jeans_udf.bundle import open_bundle
 from jeans_udf.errors import EXIT_USAGE, UsageError
-from jeans_udf.training.assemble import Parts, assemble_bundle
+from jeans_udf.training.assemble import (
+    Parts,
+    assemble_bundle,
+    classifier_of_bundle,
+    classifier_of_run,
+)
 from jeans_udf.training.coco import read_coco
 from jeans_udf.vocabulary import load_vocabulary
 
@@ -31,9 +42,13 @@ def parse_arguments() -> argparse.Namespace:
     add("--name", required=True, help="first part of model_version")
     add("--version", required=True, help="the bundle's version, for people")
     add("--detector", required=True, type=Path, help="output of train_detector.py")
-    add("--classifier", required=True, type=Path, help="output of train_classifier.py")
+    classifier = parser.add_mutually_exclusive_group(required=True)
+    classifier.add_argument("--classifier", type=Path, help="output of train_classifier.py")
+    classifier.add_argument("--classifier-from", metavar="BUNDLE",
+                            help="take the classifier of a bundle, as of 'default'")  # fmt: skip
     add("--vocabulary", default="conf/vocabulary.yaml")
-    add("--training-data", required=True, help="YAML list: name, licence, source of each data set")
+    add("--training-data", metavar="YAML",
+        help="list of data sets with name, licence, content, for the manifest")
     add("--val-photos", required=True, help="folder of validation photos")
     add("--val-annotations", required=True, help="their COCO file")
     add("--max-tagged-negatives", type=float, default=0.05, help="share, 0 to 1")
@@ -43,17 +58,18 @@ def parse_arguments() -> argparse.Namespace:
 
 def main() -> int:
     args = parse_arguments()
-    parts = Parts(
-        name=args.name,
-        version=args.version,
-        detector=args.detector,
-        classifier=args.classifier,
-        vocabulary=args.vocabulary,
-        training_data=args.training_data,
-    )
     try:
-        categories = load_vocabulary(args.vocabulary).categories
-        photos = read_coco(args.val_photos, args.val_annotations, categories)
+        vocabulary = load_vocabulary(args.vocabulary)
+        parts = Parts(
+            name=args.name,
+            version=args.version,
+            detector=args.detector,
+            classifier=classifier_of_run(args.classifier) if args.classifier
+            else classifier_of_bundle(open_bundle(args.classifier_from), vocabulary),
+            vocabulary=args.vocabulary,
+            training_data=args.training_data,
+        )
+        photos = read_coco(args.val_photos, args.val_annotations, vocabulary.categories)
         bundle = assemble_bundle(
             args.output, parts, photos, most_tagged=args.max_tagged_negatives
         )

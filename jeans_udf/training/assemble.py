@@ -22,7 +22,42 @@ from jeans_udf.evaluation.detector import tagger_rows
 from jeans_udf.tagger import Tagger
 from jeans_udf.training.coco import Photo
 from jeans_udf.training.thresholds import fit_thresholds
-from jeans_udf.vocabulary import load_vocabulary
+from jeans_udf.vocabulary import Vocabulary, load_vocabulary
+
+
+@dataclass(frozen=True)
+class TrainedClassifier:
+    """A classifier's weights, what the manifest says of it, and its metrics."""
+
+    weights: Path
+    spec: dict[str, Any]
+    metrics: dict[str, Any]
+
+
+def classifier_of_run(folder: Path) -> TrainedClassifier:
+    """The output of ``train_classifier.py``; raises `ConfigError` when it is not whole."""
+    try:
+        return TrainedClassifier(
+            folder / "classifier.safetensors",
+            json.loads((folder / "classifier.json").read_text(encoding="utf-8")),
+            json.loads((folder / "metrics.json").read_text(encoding="utf-8")),
+        )
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"classifier {folder}: wanted the output of a finished train_classifier.py ({error})"
+        ) from None
+
+
+def classifier_of_bundle(bundle: Bundle, vocabulary: Vocabulary) -> TrainedClassifier:
+    """The classifier of a ``bundle``; raises `ConfigError` when its vocabulary is another."""
+    if bundle.vocabulary != vocabulary:
+        raise ConfigError(
+            f"classifier of bundle {bundle.directory}: its vocabulary differs from the one given; "
+            "train a classifier (jobs/train_classifier.py) with yours"
+        )
+    spec = bundle.manifest.classifier.model_dump(exclude={"weights"})
+    metrics = json.loads(bundle.path("metrics.json").read_text(encoding="utf-8"))["classifier"]
+    return TrainedClassifier(bundle.path(bundle.manifest.classifier.weights), spec, metrics)
 
 
 @dataclass(frozen=True)
@@ -33,10 +68,11 @@ class Parts:
     version: str
     detector: Path
     """Output folder of ``train_detector.py``."""
-    classifier: Path
-    """Output folder of ``train_classifier.py``."""
+    classifier: TrainedClassifier
     vocabulary: str
-    training_data: str
+    """YAML; must be the one that both models were trained with."""
+    training_data: str | None
+    """YAML list of data sets, or None for none told."""
 
 
 def assemble_bundle(
@@ -46,16 +82,23 @@ def assemble_bundle(
 
     `thresholds.fit_thresholds` says how. Refuses to replace a folder that is no bundle.
     """
+    for part in _detectors(parts):
+        for name in (f"{part}.yaml", f"{part}.safetensors"):
+            if not (parts.detector / name).is_file():
+                raise ConfigError(
+                    f"detector {parts.detector}: holds no {name}; wanted the output of a finished "
+                    "train_detector.py"
+                )
     if output.exists():
         if not (output / MANIFEST).is_file():
             raise BundleError(f"bundle {output}: exists and is no bundle; name a fresh folder")
         shutil.rmtree(output)
     output.mkdir(parents=True)
-    for part, folder in _parts(parts):
-        if part != "classifier":
-            shutil.copyfile(folder / f"{part}.yaml", output / f"{part}.yaml")
-        weights = load_file(folder / f"{part}.safetensors")
+    for part in _detectors(parts):
+        shutil.copyfile(parts.detector / f"{part}.yaml", output / f"{part}.yaml")
+        weights = load_file(parts.detector / f"{part}.safetensors")
         save_file(_halved(weights), output / f"{part}.safetensors")
+    save_file(_halved(load_file(parts.classifier.weights)), output / "classifier.safetensors")
     manifest = _manifest(parts)
     bundle = write_manifest(output, manifest)
     results = tagger_rows(Tagger(bundle, TaggingConfig(), torch.device("cpu")), photos)
@@ -63,7 +106,7 @@ def assemble_bundle(
     thresholds = fit_thresholds(photos, results, categories, most_tagged)
     metrics = {
         "detector_alone": json.loads((parts.detector / "metrics.json").read_text()),
-        "classifier": json.loads((parts.classifier / "metrics.json").read_text()),
+        "classifier": parts.classifier.metrics,
         "bundle": _bundle_metrics(photos, results, thresholds, categories),
     }
     (output / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
@@ -81,26 +124,25 @@ def assemble_bundle(
     return write_manifest(output, manifest)
 
 
-def _parts(parts: Parts) -> list[tuple[str, Path]]:
-    """Name and folder of each model; a Fast R-CNN's folder holds its RPN too."""
-    models = [("detector", parts.detector), ("classifier", parts.classifier)]
-    if (parts.detector / "proposer.yaml").is_file():
-        models.insert(1, ("proposer", parts.detector))
-    return models
+def _detectors(parts: Parts) -> list[str]:
+    """Names of the Detectron2 models: a Fast R-CNN's folder holds its RPN too."""
+    proposer = (parts.detector / "proposer.yaml").is_file()
+    return ["detector", "proposer"] if proposer else ["detector"]
 
 
 def _manifest(parts: Parts) -> dict[str, Any]:
-    data = yaml.safe_load(Path(parts.training_data).read_text(encoding="utf-8"))
-    if not isinstance(data, list):
-        raise ConfigError(f"training data {parts.training_data}: wanted a list of data sets")
-    spec = json.loads((parts.classifier / "classifier.json").read_text())
+    data = []
+    if parts.training_data is not None:
+        data = yaml.safe_load(Path(parts.training_data).read_text(encoding="utf-8"))
+        if not isinstance(data, list):
+            raise ConfigError(f"training data {parts.training_data}: wanted a list of data sets")
     detector: dict[str, Any] = {
         "config": "detector.yaml",
         "weights": "detector.safetensors",
         # So low that the thresholds by category can be fitted; they go before it.
         "score_threshold": 0.05,
     }
-    if ("proposer", parts.detector) in _parts(parts):
+    if "proposer" in _detectors(parts):
         detector |= {"proposer_config": "proposer.yaml",
                      "proposer_weights": "proposer.safetensors"}  # fmt: skip
     return {
@@ -109,7 +151,7 @@ def _manifest(parts: Parts) -> dict[str, Any]:
         "created": datetime.now(UTC).date().isoformat(),
         "vocabulary": load_vocabulary(parts.vocabulary).as_dict(),
         "detector": detector,
-        "classifier": {"weights": "classifier.safetensors", **spec},
+        "classifier": {"weights": "classifier.safetensors", **parts.classifier.spec},
         "training_data": data,
         "metrics": {},
     }

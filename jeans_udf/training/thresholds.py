@@ -17,7 +17,10 @@ from jeans_udf.evaluation.matching import match
 from jeans_udf.evaluation.truth import Truth
 from jeans_udf.training.coco import Photo
 
-LEAST, MOST = 0.05, 0.95
+LEAST, MOST = 0.1, 0.95
+TRUSTED = 20
+"""Garments of a category from which on its own threshold counts alone; the best one of four garments
+is chance, so that it is drawn towards the one that is best for all categories together."""
 AS_GOOD = 0.01
 """F1 that is given up for a lower threshold."""
 
@@ -27,8 +30,9 @@ def fit_thresholds(
     results: Sequence[dict[str, Any]],
     categories: Sequence[str],
     most_tagged: float,
+    trusted: int = TRUSTED,
 ) -> dict[str, float]:
-    """A threshold for each of ``categories``, 0.05 to 0.95, on the grid of hundredths.
+    """A threshold for each of ``categories``, 0.1 to 0.95, on the grid of hundredths.
 
     ``results`` are COCO result rows (category ids from 1) of all detections above 0.05;
     ``most_tagged`` is the share of photos without garments that may get one.
@@ -39,10 +43,13 @@ def fit_thresholds(
     scores = np.array([row["score"] for row in rows])
     classes = np.array([row["category_id"] - 1 for row in rows], dtype=int)
     supports = [sum(photo.classes.count(k) for photo in photos) for k in range(len(categories))]
-    thresholds = np.array([
-        _best(scores[classes == k], right[classes == k], supports[k])
+    common = _best(scores, right, sum(supports), 0.5)
+    own = np.array([
+        _best(scores[classes == k], right[classes == k], supports[k], common)
         for k in range(len(categories))
     ])  # fmt: skip
+    trust = np.minimum(1, np.array(supports) / trusted)
+    thresholds = (trust * own + (1 - trust) * common).round(2)
     negatives = {photo.coco_id for photo in photos if not photo.classes}
     on_negative = np.array([row["image_id"] in negatives for row in rows], dtype=bool)
     images = np.array([row["image_id"] for row in rows])
@@ -55,10 +62,10 @@ def fit_thresholds(
     return dict(zip(categories, thresholds.round(2).tolist(), strict=True))
 
 
-def _best(scores: np.ndarray, right: np.ndarray, support: int) -> float:
-    """The least threshold whose F1 is within `AS_GOOD` of the best; 0.5 without support."""
-    if not support or not len(scores):
-        return 0.5
+def _best(scores: np.ndarray, right: np.ndarray, support: int, otherwise: float) -> float:
+    """The least threshold whose F1 is within `AS_GOOD` of the best, or ``otherwise`` for none."""
+    if not support or not right.any():
+        return otherwise
     grid = np.arange(LEAST, MOST + 0.005, 0.01).round(2)
     f1 = np.array([
         2 * (right & (scores >= t)).sum() / (support + (scores >= t).sum()) for t in grid

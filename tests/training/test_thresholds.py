@@ -34,7 +34,7 @@ def test_each_category_gets_the_least_threshold_that_is_as_good_as_the_best() ->
         _row(1, 0, 0.9), _row(2, 0, 0.61), _row(2, 0, 0.3, place=2),
         _row(3, 1, 0.4), _row(4, 1, 0.21), _row(4, 1, 0.15, place=2),
     ]  # fmt: skip
-    found = fit_thresholds(photos, rows, NAMES, most_tagged=1.0)
+    found = fit_thresholds(photos, rows, NAMES, most_tagged=1.0, trusted=1)
     assert found == {"jeans": 0.31, "shorts": 0.16}
 
 
@@ -57,6 +57,16 @@ def test_a_second_box_on_a_garment_is_wrong() -> None:
     photos = [_photo(1, 0)]
     rows = [_row(1, 0, 0.9), _row(1, 0, 0.8)]
     assert fit_thresholds(photos, rows, NAMES, 1.0)["jeans"] == 0.81
+
+
+def test_few_garments_draw_a_threshold_towards_the_common_one() -> None:
+    """Twenty jeans at 0.6 and shorts at 0.2 alone: 0.6 and 0.2; one shorts of twenty trusted."""
+    photos = [*(_photo(k, 0) for k in range(20)), _photo(90, 1), _photo(91)]
+    rows = [_row(k, 0, 0.6) for k in range(20)] + [_row(91, 0, 0.5)] * 3
+    rows += [_row(90, 1, 0.2), _row(91, 1, 0.19)]
+    found = fit_thresholds(photos, rows, NAMES, 1.0)
+    # Common: at 0.51 all jeans and nothing wrong, 40 / 41; its own for shorts: 0.2.
+    assert found == {"jeans": 0.51, "shorts": round(0.05 * 0.2 + 0.95 * 0.51, 2)}
 
 
 def test_without_garments_or_detections_the_middle() -> None:

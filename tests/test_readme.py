@@ -41,7 +41,7 @@ def run(command: str, folder: Path) -> str:
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that sees the checkout's jobs and conf, with a drawn catalog beside them."""
     folder = tmp_path_factory.mktemp("readme")
-    for name in ("jobs", "conf", "scripts"):
+    for name in ("jobs", "conf", "scripts", "jeans_udf"):
         (folder / name).symlink_to(ROOT / name)
     (folder / ".venv").symlink_to(sys.prefix)
     draw_catalog(folder / "pictures")
@@ -116,6 +116,34 @@ def test_spark_submit_with_the_shipped_properties(checkout: Path, first: str) ->
     (block,) = [block for block in shell_blocks(README) if "spark-submit" in block]
     output = run(block, checkout)
     assert "nothing new" in output
+
+
+@pytest.mark.parametrize(
+    ("form", "annotations"),
+    [("labelme", "labelme"), ("via", "via.json"), ("coco", "instances.json")],
+)
+def test_own_annotations_in_each_format_are_imported_and_trained_on(
+    checkout: Path, form: str, annotations: str
+) -> None:
+    """The README's words for LabelMe, the others by the words it gives for them."""
+    (block,) = [block for block in shell_blocks(README) if "import_annotations.py" in block]
+    block = block.replace("--annotation-format labelme", f"--annotation-format {form}")
+    block = block.replace("annotations/labelme", f"annotations/{annotations}")
+    block = block.replace("./own", f"./own_{form}")
+    # A CI machine has two cores: one epoch of small pictures shows the same.
+    block = block.replace("--epochs 2", "--epochs 1 --longest-side 160")
+    if form != "labelme":
+        block = block[: block.index("python jobs/evaluate.py")]
+    run(block, checkout)
+    folder = checkout / f"own_{form}"
+    summary = (folder / "dataset" / "summary.json").read_text(encoding="utf-8")
+    assert (folder / "dataset" / "overview.png").is_file() and form in summary
+    assert (folder / "run" / "detector.safetensors").is_file()
+    if form == "labelme":
+        status = DeltaTable(folder / "catalog/tags/image_status").to_pandas()
+        assert len(status) == 20 and (status.status == "tagged").sum() >= 8
+        assert status.model_version.str.startswith("own-").all()
+        assert (folder / "evaluation" / "evaluation.html").is_file()
 
 
 @pytest.mark.parametrize("job", sorted(path.name for path in (ROOT / "jobs").glob("*.py")))

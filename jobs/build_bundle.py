@@ -30,7 +30,7 @@ from jeans_udf.training.assemble import (
     classifier_of_bundle,
     classifier_of_run,
 )
-from jeans_udf.training.coco import read_coco
+from jeans_udf.training.coco import check_validation, read_coco
 from jeans_udf.vocabulary import load_vocabulary
 
 
@@ -70,6 +70,7 @@ def main() -> int:
             training_data=args.training_data,
         )
         photos = read_coco(args.val_photos, args.val_annotations, vocabulary.categories)
+        check_validation(photos, args.val_annotations)
         bundle = assemble_bundle(
             args.output, parts, photos, most_tagged=args.max_tagged_negatives
         )

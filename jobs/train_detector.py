@@ -37,9 +37,9 @@ from jeans_udf.errors import EXIT_USAGE, ConfigError, UsageError
 from jeans_udf.evaluation.detector import evaluate_detector
 from jeans_udf.evaluation.plots import plot_detector_training
 from jeans_udf.models.detector import build_detector, open_proposer, read_detector_config
-from jeans_udf.models.detector_config import set_categories
+from jeans_udf.models.detector_config import set_categories, write_categories
 from jeans_udf.training.augment import Jitter
-from jeans_udf.training.coco import Photo, read_coco
+from jeans_udf.training.coco import Photo, check_validation, read_coco
 from jeans_udf.training.detector import train_detector
 from jeans_udf.training.examples import Examples, Sampling
 from jeans_udf.training.pretrained import load_pretrained
@@ -103,6 +103,8 @@ def _add_course(add: Any) -> None:
     add("--precision", choices=list(PRECISIONS),
         help="default: bfloat16 or float16 on a GPU, float32 on the CPU")
     add("--seed", type=int, default=0)
+    add("--workers", type=int, default=4 if torch.cuda.is_available() else 1,
+        help="threads that decode and augment photos ahead (%(default)s)")
     add("--threads", type=int, default=0, help="torch's CPU threads; 0: all cores")
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu")
 
@@ -122,6 +124,8 @@ def read_training_photos(
     """The photos of the arguments; a Fast R-CNN must have proposals, nothing else may."""
     wants = cfg.MODEL.PROPOSAL_GENERATOR.NAME == "PrecomputedProposals"
     wants = wants and cfg.MODEL.META_ARCHITECTURE == "GeneralizedRCNN"
+    if wants and args.paste:
+        raise ConfigError("--paste: a Fast R-CNN's proposals belong to the photos as they are")
     if wants != bool(args.proposals) or wants != bool(args.proposer):
         raise ConfigError(
             f"{args.config}: "
@@ -162,28 +166,27 @@ def run(args: argparse.Namespace) -> int:
     cfg = read_config(args, categories)
     sets = read_training_photos(args, cfg, categories)
     validation = read_coco(args.val_photos, args.val_annotations, categories)
+    check_validation(validation, args.val_annotations)
     sampling = Sampling(args.batch_size, args.negative_share, args.repeat_below, args.paste,
                         args.seed)  # fmt: skip
     recipe = Recipe(epochs=args.epochs, learning_rate=args.learning_rate, average=args.average,
                     warmup_steps=args.warmup_steps, evaluate_every=args.evaluate_every,
                     precision=args.precision or default_precision(device), seed=args.seed)
     side = cfg.INPUT.MAX_SIZE_TEST
-    examples = Examples(sets.photos, Jitter(side), sampling, sets.arrays)
+    examples = Examples(sets.photos, Jitter(side), sampling, sets.arrays, args.workers)
+    examples.check()
+    check_begun(args.output, cfg)
     model = build_model(args, cfg)
     _tell(examples, validation)
     if args.find_rate:
         rate = find_rate(model, examples, recipe, device, args.output / "learning_rate.png")
         print(f"--learning-rate {rate:.1e}; the curve is {args.output}/learning_rate.png")
         return 0
-    proposer = None
     args.output.mkdir(parents=True, exist_ok=True)
-    if args.proposer:
-        for name in ("yaml", "safetensors"):
-            shutil.copyfile(args.proposer / f"detector.{name}", args.output / f"proposer.{name}")
-        proposer = open_proposer(args.output / "proposer.yaml",
-                                 args.output / "proposer.safetensors")  # fmt: skip
+    proposer = copy_proposer(args, side) if args.proposer else None
     # Whole, so that the run can be opened without the files it was put together from.
     (args.output / "detector.yaml").write_text(cfg.dump())
+    write_categories(args.output, categories)
     train_detector(
         model, examples,
         lambda average: evaluate_detector(average, validation, categories, side, device,
@@ -195,6 +198,29 @@ def run(args: argparse.Namespace) -> int:
           f"next: python jobs/evaluate.py --detector {args.output} --photos {args.val_photos} "
           f"--annotations {args.val_annotations} --output {args.output}/evaluation")
     return 0
+
+
+def check_begun(output: Path, cfg: CfgNode) -> None:
+    """Raise `ConfigError` when a training of another model was begun in ``output``."""
+    file = output / "detector.yaml"
+    if (output / "checkpoint").is_dir() and file.is_file() and file.read_text() != cfg.dump():
+        raise ConfigError(
+            f"{output}: a training with another --config, --backbone, --longest-side or vocabulary "
+            "was begun there; go on with the old ones, or name a fresh --output"
+        )
+
+
+def copy_proposer(args: argparse.Namespace, side: int) -> nn.Module:
+    """The RPN of ``args.proposer``, copied beside the detector that will run with it."""
+    own = read_detector_config(args.proposer / "detector.yaml").INPUT.MAX_SIZE_TEST
+    if own != side:
+        raise ConfigError(
+            f"--proposer {args.proposer}: sees photos at {own} pixels, this detector at {side}; "
+            "both look at the same canvas, so give the same --longest-side"
+        )
+    for name in ("yaml", "safetensors"):
+        shutil.copyfile(args.proposer / f"detector.{name}", args.output / f"proposer.{name}")
+    return open_proposer(args.output / "proposer.yaml", args.output / "proposer.safetensors")
 
 
 def _tell(examples: Examples, validation: list[Photo]) -> None:

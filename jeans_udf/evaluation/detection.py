@@ -114,7 +114,7 @@ def average_precision(truth: dict[str, Any], results: Rows, kind: str) -> dict[s
 
 def tagged_negatives(photos: Sequence[Photo], results: Rows, threshold: float) -> float:
     """Share of the photos without any garment that get one at ``threshold``."""
-    negatives = {photo.coco_id for photo in photos if not photo.classes}
+    negatives = {photo.coco_id for photo in photos if photo.is_negative}
     tagged = {row["image_id"] for row in results if row["score"] >= threshold}
     return len(negatives & tagged) / max(1, len(negatives))
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -31,6 +29,7 @@ from jeans_udf.evaluation.subject import Subject
 from jeans_udf.evaluation.truth import Truth
 from jeans_udf.report.page import plain_text
 from jeans_udf.report.pictures import Album
+from jeans_udf.strict_json import write_json
 
 Tiles = Sequence[tuple[Shelf, Sequence[Tile]]]
 
@@ -85,11 +84,6 @@ def write_proposal_assessment(
                 [plot], [])  # fmt: skip
     write_page(page, output / "evaluation.html")
     return metrics
-
-
-def write_json(file: Path, values: Mapping[str, Any]) -> None:
-    """Strict JSON: what cannot be told (NaN) is null."""
-    file.write_text(json.dumps(_strict(values), indent=1, allow_nan=False) + "\n", "utf-8")
 
 
 def paint_shelves(shelves: Sequence[Shelf], categories: Sequence[str]) -> Tiles:
@@ -173,11 +167,3 @@ def _write_curves(file: Path, found: Assessment) -> None:
         for curve in found.curves:
             points = zip(curve.recall, curve.precision, curve.scores, strict=True)
             writer.writerows((curve.category, curve.iou, *(f"{v:.5f}" for v in p)) for p in points)
-
-
-def _strict(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _strict(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_strict(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

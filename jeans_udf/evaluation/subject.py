@@ -16,7 +16,7 @@ from jeans_udf.bundle import open_bundle
 from jeans_udf.config import Detection, TaggingConfig
 from jeans_udf.errors import ConfigError
 from jeans_udf.models.detector import Detector, open_detector
-from jeans_udf.models.detector_config import read_detector_config
+from jeans_udf.models.detector_config import check_categories, read_detector_config
 from jeans_udf.tagger import Tagger
 
 LEAST_SCORE = 0.05
@@ -63,6 +63,7 @@ def open_run(
             "jobs/train_detector.py"
         )
     cfg = read_detector_config(folder / "detector.yaml")
+    check_categories(folder, categories)
     detector = open_detector(folder, device, score_threshold=LEAST_SCORE)
     known = classes(cfg)
     if not detector.is_proposer and known != len(categories):

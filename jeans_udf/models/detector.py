@@ -63,7 +63,8 @@ class Detector:
         self.category_thresholds = dict(category_thresholds or {})
         self.max_garments = max_garments
         self.device = device
-        self._halving = Halving(self._detect_together)
+        self._detecting = Halving(self._detect_together)
+        self._proposing = Halving(self._propose_together)
 
     @property
     def is_proposer(self) -> bool:
@@ -106,20 +107,24 @@ class Detector:
                 "give a proposals file"
             )
         given = proposals if proposals is not None else [None] * len(canvases)
-        return self._halving(list(zip(canvases, given, strict=True)))
+        return self._detecting(list(zip(canvases, given, strict=True)))
 
     def propose(self, canvases: Sequence[Canvas]) -> list[Proposals]:
         """Where the RPN, the model or a Fast R-CNN's proposer, sees objects; canvases as above."""
-        network = self.model if self.is_proposer else self.proposer
-        if network is None:
+        if not self.is_proposer and self.proposer is None:
             raise ConfigError(f"{self.architecture}: wanted an RPN to propose boxes")
-        found = _propose(network, canvases, self.device)
+        return self._proposing(canvases)
+
+    def _propose_together(self, canvases: Sequence[Canvas]) -> list[Proposals]:
+        network = self.model if self.is_proposer else self.proposer
         return [
             Proposals(
                 boxes=_upright(instances.proposal_boxes.tensor, canvas),
                 scores=torch.sigmoid(instances.objectness_logits).cpu().numpy(),
             )
-            for instances, canvas in zip(found, canvases, strict=True)
+            for instances, canvas in zip(
+                _propose(network, canvases, self.device), canvases, strict=True
+            )
         ]
 
     @torch.inference_mode()
@@ -142,14 +147,14 @@ class Detector:
         return [self._detections(f, canvas) for f, canvas in zip(found, canvases, strict=True)]
 
     def _detections(self, instances: Instances, canvas: Canvas) -> Detections:
-        least = torch.full((len(instances),), self.score_threshold, device=self.device)
-        for index, value in self.category_thresholds.items():
-            least[instances.pred_classes == index] = value
-        instances = instances[instances.scores >= least]
         # Class-agnostic: Detectron2's own suppression keeps jeans and trousers of one garment.
         one_class = torch.zeros_like(instances.pred_classes)
         keep = batched_nms(instances.pred_boxes.tensor, instances.scores, one_class, DUPLICATE_IOU)
-        instances = instances[keep[: self.max_garments]].to("cpu")
+        instances = instances[keep].to("cpu")
+        # Thresholds after that: what a better box of another category covers must not come back
+        # because that category's threshold is higher.
+        least = torch.tensor([self.threshold(k) for k in instances.pred_classes.tolist()])
+        instances = instances[instances.scores >= least][: self.max_garments]
         boxes = _upright(instances.pred_boxes.tensor, canvas)
         visible = (boxes[:, 2] - boxes[:, 0] >= 1) & (boxes[:, 3] - boxes[:, 1] >= 1)
         masks = instances.pred_masks[:, 0].numpy() if instances.has("pred_masks") else None

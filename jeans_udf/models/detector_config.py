@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -16,6 +18,9 @@ from jeans_udf.models.rfcn import add_rfcn_config
 
 BACKBONES = Path(__file__).resolve().parents[2] / "conf" / "detectors" / "backbones"
 """Where a checkout keeps its backbones; an installed package takes paths."""
+
+
+CATEGORIES = "categories.json"
 
 
 def read_detector_config(file: str | Path, backbone: str | Path | None = None) -> CfgNode:
@@ -55,6 +60,27 @@ def set_categories(cfg: CfgNode, count: int) -> None:
     cfg.MODEL.RETINANET.NUM_CLASSES = count
 
 
+def write_categories(folder: Path, categories: Sequence[str]) -> None:
+    """Tell in a training's folder what the outputs of its detector mean, in order."""
+    (folder / CATEGORIES).write_text(json.dumps(list(categories)) + "\n", encoding="utf-8")
+
+
+def check_categories(folder: Path, categories: Sequence[str]) -> None:
+    """Raise `ConfigError` when the training in ``folder`` was for other ``categories``."""
+    file = folder / CATEGORIES
+    if not file.is_file():
+        return
+    try:
+        known = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:
+        raise ConfigError(f"{file}: not JSON; wanted a list of categories") from None
+    if known != list(categories):
+        raise ConfigError(
+            f"detector {folder}: trained for the categories {known}, the vocabulary has "
+            f"{list(categories)}; give the --vocabulary that it was trained with"
+        )
+
+
 def build_detector(cfg: CfgNode) -> nn.Module:
     """The Detectron2 model of ``cfg`` with fresh weights, on the CPU."""
     try:
@@ -77,8 +103,15 @@ def load_weights(model: nn.Module, file: str | Path) -> None:
 
 
 def _merge(cfg: CfgNode, file: Path) -> None:
+    # Not Detectron2's merge_from_file: that follows _BASE_ to any file or address.
     try:
-        # Detectron2 falls back to YAML that builds Python objects when asked; here it is not.
-        cfg.merge_from_file(str(file), allow_unsafe=False)
-    except (KeyError, ValueError, AssertionError, OSError, yaml.YAMLError) as error:
+        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+        if not isinstance(values, dict):
+            raise ValueError("wanted keys of Detectron2's configuration")
+        if values.get("VERSION", 2) != 2:
+            raise ValueError(f"VERSION: got {values['VERSION']}, wanted Detectron2's present 2")
+        if "_BASE_" in values:
+            raise ValueError("_BASE_ is not followed; --backbone lays a file on another")
+        cfg.merge_from_other_cfg(CfgNode(values))
+    except (KeyError, ValueError, AssertionError, OSError, RecursionError, yaml.YAMLError) as error:
         raise ConfigError(f"detector config {file}: {error}") from None

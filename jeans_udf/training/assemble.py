@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,11 +15,13 @@ import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
-from jeans_udf.bundle import MANIFEST, Bundle, write_manifest
+from jeans_udf.bundle import MANIFEST, Bundle, open_bundle, write_manifest
 from jeans_udf.config import TaggingConfig
 from jeans_udf.errors import BundleError, ConfigError
 from jeans_udf.evaluation.detection import average_precision, coco_truth, tagged_negatives
 from jeans_udf.evaluation.detector import tagger_rows
+from jeans_udf.models.detector_config import check_categories
+from jeans_udf.strict_json import write_json
 from jeans_udf.tagger import Tagger
 from jeans_udf.training.coco import Photo
 from jeans_udf.training.thresholds import fit_thresholds
@@ -56,7 +59,11 @@ def classifier_of_bundle(bundle: Bundle, vocabulary: Vocabulary) -> TrainedClass
             "train a classifier (jobs/train_classifier.py) with yours"
         )
     spec = bundle.manifest.classifier.model_dump(exclude={"weights"})
-    metrics = json.loads(bundle.path("metrics.json").read_text(encoding="utf-8"))["classifier"]
+    try:
+        told = json.loads(bundle.path("metrics.json").read_text(encoding="utf-8"))
+        metrics = dict(told.get("classifier", {}))
+    except (OSError, ValueError, AttributeError):
+        metrics = {}
     return TrainedClassifier(bundle.path(bundle.manifest.classifier.weights), spec, metrics)
 
 
@@ -80,27 +87,18 @@ def assemble_bundle(
 ) -> Bundle:
     """Write the bundle's directory, fit its thresholds on validation ``photos``, open it.
 
-    `thresholds.fit_thresholds` says how. Refuses to replace a folder that is no bundle.
+    `thresholds.fit_thresholds` says how. It is made beside ``output`` and takes its place when it
+    is whole. Refuses to replace a folder that is no bundle.
     """
-    for part in _detectors(parts):
-        for name in (f"{part}.yaml", f"{part}.safetensors"):
-            if not (parts.detector / name).is_file():
-                raise ConfigError(
-                    f"detector {parts.detector}: holds no {name}; wanted the output of a finished "
-                    "train_detector.py"
-                )
-    if output.exists():
-        if not (output / MANIFEST).is_file():
-            raise BundleError(f"bundle {output}: exists and is no bundle; name a fresh folder")
-        shutil.rmtree(output)
-    output.mkdir(parents=True)
-    for part in _detectors(parts):
-        shutil.copyfile(parts.detector / f"{part}.yaml", output / f"{part}.yaml")
-        weights = load_file(parts.detector / f"{part}.safetensors")
-        save_file(_halved(weights), output / f"{part}.safetensors")
-    save_file(_halved(load_file(parts.classifier.weights)), output / "classifier.safetensors")
+    _check(parts)
+    if output.exists() and not (output / MANIFEST).is_file():
+        raise BundleError(f"bundle {output}: exists and is no bundle; name a fresh folder")
+    fresh = output.with_name(output.name + ".new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    _write_models(fresh, parts)
     manifest = _manifest(parts)
-    bundle = write_manifest(output, manifest)
+    bundle = write_manifest(fresh, manifest)
     results = tagger_rows(Tagger(bundle, TaggingConfig(), torch.device("cpu")), photos)
     categories = bundle.vocabulary.categories
     thresholds = fit_thresholds(photos, results, categories, most_tagged)
@@ -109,19 +107,48 @@ def assemble_bundle(
         "classifier": parts.classifier.metrics,
         "bundle": _bundle_metrics(photos, results, thresholds, categories),
     }
-    (output / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
+    write_json(fresh / "metrics.json", metrics)
     manifest["detector"]["category_thresholds"] = thresholds
-    masks = {"mask": metrics["bundle"]["segm"]} if metrics["bundle"]["segm"] else {}
-    manifest["metrics"] = {
-        f"{kind}_{figure}": figures[figure]
-        for kind, figures in ({"box": metrics["bundle"]["bbox"]} | masks).items()
-        for figure in ("AP", "AP50")
-    } | {
-        "tagged_negatives": metrics["bundle"]["tagged_negatives"],
-        "attributes_micro_f1": metrics["classifier"]["micro_f1"],
-        "attributes_macro_f1": metrics["classifier"]["macro_f1"],
+    manifest["metrics"] = _headline(metrics)
+    write_manifest(fresh, manifest)
+    shutil.rmtree(output, ignore_errors=True)
+    fresh.rename(output)
+    return open_bundle(f"{output}/")
+
+
+def _check(parts: Parts) -> None:
+    for part in _detectors(parts):
+        for name in (f"{part}.yaml", f"{part}.safetensors"):
+            if not (parts.detector / name).is_file():
+                raise ConfigError(
+                    f"detector {parts.detector}: holds no {name}; wanted the output of a finished "
+                    "train_detector.py"
+                )
+    check_categories(parts.detector, load_vocabulary(parts.vocabulary).categories)
+
+
+def _write_models(folder: Path, parts: Parts) -> None:
+    for part in _detectors(parts):
+        shutil.copyfile(parts.detector / f"{part}.yaml", folder / f"{part}.yaml")
+        weights = load_file(parts.detector / f"{part}.safetensors")
+        save_file(_halved(weights), folder / f"{part}.safetensors")
+    save_file(_halved(load_file(parts.classifier.weights)), folder / "classifier.safetensors")
+
+
+def _headline(metrics: dict[str, Any]) -> dict[str, float]:
+    """The manifest's figures; what cannot be told is left out."""
+    kinds = {"box": metrics["bundle"]["bbox"], "mask": metrics["bundle"]["segm"] or {}}
+    figures = {
+        f"{kind}_{name}": values.get(name, math.nan)
+        for kind, values in kinds.items()
+        for name in ("AP", "AP50")
     }
-    return write_manifest(output, manifest)
+    figures |= {
+        "tagged_negatives": metrics["bundle"]["tagged_negatives"],
+        "attributes_micro_f1": metrics["classifier"].get("micro_f1", math.nan),
+        "attributes_macro_f1": metrics["classifier"].get("macro_f1", math.nan),
+    }
+    return {name: value for name, value in figures.items() if math.isfinite(value)}
 
 
 def _detectors(parts: Parts) -> list[str]:

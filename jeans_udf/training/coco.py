@@ -28,6 +28,13 @@ class Photo:
     annotation_ids: tuple[int, ...]
     classes: tuple[int, ...]
     rles: tuple[dict[str, Any], ...]
+    crowded: bool = False
+    """Whether the file marks a crowd of garments (``iscrowd``) on it, which is none of these."""
+
+    @property
+    def is_negative(self) -> bool:
+        """Whether the photo shows no garment at all."""
+        return not self.classes and not self.crowded
 
     def pixels(self) -> np.ndarray:
         """(height, width, 3) uint8, RGB, upright."""
@@ -51,12 +58,17 @@ def read_coco(photos: str | Path, file: str | Path, categories: Sequence[str]) -
     if unknown:
         raise ConfigError(f"{file}: categories {unknown} are not in the vocabulary {categories}")
     of_photo: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    crowded = set()
     for annotation in data["annotations"]:
-        if not annotation.get("iscrowd"):
+        if annotation.get("iscrowd"):
+            crowded.add(annotation["image_id"])
+        else:
             of_photo[annotation["image_id"]].append(annotation)
     records = []
     for image in data["images"]:
         path = Path(photos) / image["file_name"]
+        if not path.resolve().is_relative_to(Path(photos).resolve()):
+            raise ConfigError(f"{file}: photo {image['file_name']!r} lies outside of {photos}")
         if not path.is_file():
             raise ConfigError(f"{file}: photo {image['file_name']!r} is not in {photos}")
         found = of_photo[image["id"]]
@@ -71,6 +83,7 @@ def read_coco(photos: str | Path, file: str | Path, categories: Sequence[str]) -
                 rles=tuple(
                     _rle(a["segmentation"], image["height"], image["width"]) for a in found
                 ),
+                crowded=image["id"] in crowded,
             )
         )
     return records
@@ -92,6 +105,15 @@ def read_negatives(listing: str | Path, photos: str | Path) -> list[Path]:
 def negatives_as_photos(paths: Sequence[Path]) -> list[Photo]:
     """Photos without annotation; their size is not needed, as there is no mask."""
     return [Photo(path, -1, 0, 0, (), (), ()) for path in paths]
+
+
+def check_validation(photos: Sequence[Photo], file: str | Path) -> None:
+    """Raise `ConfigError` when no photo shows a garment: nothing could be told from them."""
+    if not any(photo.classes for photo in photos):
+        raise ConfigError(
+            f"validation annotations {file}: no garment on {len(photos)} photos; wanted some of "
+            "every category that matters"
+        )
 
 
 def _load(path: Path) -> dict[str, Any]:

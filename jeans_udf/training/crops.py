@@ -108,6 +108,8 @@ def _squares(
     if detector is not None:
         found = detector.detect([detector.prepare(image)])[0]
         boxes, masks = found.boxes, found.full_masks(*image.shape[:2])
+    if photo.crowded and not photo.classes:
+        return
     if not photo.classes:
         for k, box in enumerate(boxes):
             crop = cutout(image, None if masks is None else masks[k], box)

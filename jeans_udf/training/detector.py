@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from jeans_udf.errors import ConfigError
+from jeans_udf.strict_json import json_text, write_json
 from jeans_udf.training.checkpoint import load_checkpoint, save_checkpoint
 from jeans_udf.training.examples import Examples
 from jeans_udf.training.progress import Progress
@@ -46,16 +47,13 @@ def train_detector(
     the best metrics.
     """
     output.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(recipe.seed)
     trainer = Trainer(model, recipe, device)
     models = {"model": trainer.model, "average": trainer.average}
     state = load_checkpoint(output, models, trainer.optimizer) or {"epoch": 0, "step": 0}
+    course = {"recipe": asdict(recipe), "sampling": asdict(examples.sampling)}
+    check_same_course(state, course, output)
     steps = recipe.epochs * examples.steps
-    if not steps:
-        raise ConfigError(
-            f"training photos: {len(examples.positives)} with garments do not fill one batch of "
-            f"{examples.sampling.batch_size}; give more photos or a smaller --batch-size"
-        )
+    examples.check()
     progress = Progress(steps, "photos", examples.sampling.batch_size, done=state["step"])
     for epoch in range(state["epoch"], recipe.epochs):
         state = _epoch(trainer, examples, epoch, state, progress)
@@ -68,20 +66,34 @@ def train_detector(
                 _keep(trainer.average, metrics | _course(state, model), output)
         _log(output, {k: v for k, v in state.items() if k in ("epoch", "step", "loss")}
              | state.pop("last", {}))  # fmt: skip
-        save_checkpoint(output, models, trainer.optimizer, state | {"recipe": asdict(recipe)})
+        save_checkpoint(output, models, trainer.optimizer, state | course)
     metrics = json.loads((output / "metrics.json").read_text())
     # The best epoch may be an early one; the time is the whole training's.
     metrics |= {key: round(state[key], 1) for key in ("training_seconds", "training_cpu_seconds")}
-    (output / "metrics.json").write_text(json.dumps(metrics, indent=1))
+    write_json(output / "metrics.json", metrics)
     return dict(metrics)
+
+
+def check_same_course(state: dict[str, Any], course: dict[str, Any], output: Path) -> None:
+    """Raise `ConfigError` when ``output`` was begun with other settings than ``course``.
+
+    The number of epochs may change, and how often is evaluated.
+    """
+    free = {"epochs", "evaluate_every"}
+    for part, settings in course.items():
+        before = state.get(part, settings)
+        changed = [key for key in settings if key not in free and before.get(key) != settings[key]]
+        if changed:
+            told = ", ".join(f"{k} was {before.get(k)}, is {settings[k]}" for k in changed)
+            raise ConfigError(f"{output}: begun with other settings ({told}); go on with the old "
+                              "ones, or name a fresh --output")  # fmt: skip
 
 
 def quality(metrics: dict[str, Any]) -> float:
     """What the best epoch is best by: mask AP, box AP without masks, or an RPN's recall."""
     if metrics.get("proposals"):
         return float(metrics["proposals"]["AR@100"])
-    value = float((metrics.get("segm") or metrics["bbox"])["AP"])
-    return value if value == value else 0.0
+    return float((metrics.get("segm") or metrics["bbox"])["AP"])
 
 
 def headline(metrics: dict[str, Any]) -> str:
@@ -107,6 +119,8 @@ def _epoch(
     recipe, step = trainer.recipe, state["step"]
     wall, cpu = time.monotonic(), time.process_time()
     losses: list[float] = []
+    # Which boxes the heads sample is drawn by torch: the same after a resume.
+    torch.manual_seed(recipe.seed * 100_003 + epoch)
     for batch in examples.batches(epoch):
         loss = trainer.step(batch, recipe.rate(step, recipe.epochs * examples.steps))
         losses.append(loss)
@@ -139,9 +153,9 @@ def _keep(average: nn.Module, metrics: dict[str, Any], output: Path) -> None:
     fresh = output / "detector.safetensors.new"
     save_file(tensors, fresh)
     fresh.replace(output / "detector.safetensors")
-    (output / "metrics.json").write_text(json.dumps(metrics, indent=1))
+    write_json(output / "metrics.json", metrics)
 
 
 def _log(output: Path, entry: dict[str, Any]) -> None:
     with (output / "history.jsonl").open("a") as lines:
-        lines.write(json.dumps(entry) + "\n")
+        lines.write(json_text(entry) + "\n")

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from detectron2.structures import BitMasks, Boxes, Instances
 
+from jeans_udf.errors import ConfigError
 from jeans_udf.training.augment import Jitter, Placement, augment
 from jeans_udf.training.coco import Photo
 from jeans_udf.training.paste import paste_garments
@@ -48,7 +49,7 @@ class Examples:
     """Epochs of all photos with garments and, anew each time, a sample of the others.
 
     The same seed and epoch give the same batches, so that a resumed training sees what it would
-    have seen. ``proposals`` are needed by Fast R-CNN alone.
+    have seen. ``proposals`` are needed by Fast R-CNN alone. ``workers`` threads prepare ahead.
     """
 
     def __init__(
@@ -57,17 +58,27 @@ class Examples:
         jitter: Jitter,
         sampling: Sampling,
         proposals: ProposalArrays | None = None,
+        workers: int = 1,
     ) -> None:
+        self.workers = workers
         self.jitter, self.sampling, self.proposals = jitter, sampling, proposals
         self.positives = [photo for photo in photos if photo.classes]
-        self.negatives = [photo for photo in photos if not photo.classes]
+        self.negatives = [photo for photo in photos if photo.is_negative]
         self._repeats = repeat_factors(self.positives, sampling.repeat_below)
 
     @property
     def steps(self) -> int:
         """Batches of an epoch; what does not fill one is left out."""
-        copies = int(np.floor(self._repeats).sum())
+        copies = round(float(self._repeats.sum()))
         return (copies + self._negative_count) // self.sampling.batch_size
+
+    def check(self) -> None:
+        """Raise `ConfigError` when the photos do not fill one batch."""
+        if not self.positives or not self.steps:
+            raise ConfigError(
+                f"training photos: {len(self.positives)} with garments do not fill one batch of "
+                f"{self.sampling.batch_size}; give more photos or a smaller --batch-size"
+            )
 
     @property
     def _negative_count(self) -> int:
@@ -77,12 +88,12 @@ class Examples:
     def batches(self, epoch: int) -> Iterator[list[dict[str, Any]]]:
         """Lists of ``image (3, H, W) uint8`` RGB, ``instances``, and ``proposals`` if given."""
         order, size, seed = self._order(epoch), self.sampling.batch_size, self.sampling.seed
-        with ThreadPoolExecutor(1) as pool:
+        with ThreadPoolExecutor(self.workers) as pool:
             ahead: list[Future[list[list[dict[str, Any]]]]] = []
             for start in range(0, self.steps * size, POOL * size):
                 chunk = order[start : min(start + POOL * size, self.steps * size)]
                 ahead.append(pool.submit(self._pool, chunk, (seed, epoch, start)))
-                if len(ahead) > 1:
+                if len(ahead) > self.workers:
                     yield from ahead.pop(0).result()
             for waiting in ahead:
                 yield from waiting.result()
@@ -95,6 +106,9 @@ class Examples:
         chosen = [photo for photo, n in zip(self.positives, copies, strict=True) for _ in range(n)]
         chosen += [self.negatives[i]
                    for i in rng.permutation(len(self.negatives))[: self._negative_count]]
+        # By chance a few copies less than expected: some photos once more fill the epoch.
+        for _ in range(self.steps * self.sampling.batch_size - len(chosen)):
+            chosen.append(self.positives[rng.integers(len(self.positives))])
         return [chosen[i] for i in rng.permutation(len(chosen))]
 
     def _pool(self, photos: Sequence[Photo], seed: tuple[int, ...]) -> list[list[dict[str, Any]]]:

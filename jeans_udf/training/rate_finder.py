@@ -14,6 +14,7 @@ import matplotlib.pyplot as plt  # noqa: E402
 import torch  # noqa: E402
 from torch import nn  # noqa: E402
 
+from jeans_udf.errors import ConfigError  # noqa: E402
 from jeans_udf.training.examples import Examples  # noqa: E402
 from jeans_udf.training.progress import Progress  # noqa: E402
 from jeans_udf.training.recipe import Recipe  # noqa: E402
@@ -54,6 +55,11 @@ def find_rate(
         progress.update(number + 1, f"rate {rate:.1e} loss {loss:.3f}")
         if smoothed[-1] > DIVERGED * min(smoothed):
             break
+    if not rates:
+        raise ConfigError(
+            "learning-rate finder: the loss was not finite from the first step on; check --weights "
+            "and the annotations, or use --precision float32"
+        )
     proposal = proposed_rate(rates, smoothed)
     _plot(rates, smoothed, proposal, plot)
     return proposal

@@ -42,7 +42,12 @@ class Trainer:
             return value
         self.scaler.scale(loss).backward()
         self.scaler.unscale_(self.optimizer)
-        nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.largest_gradient)
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.largest_gradient)
+        if not torch.isfinite(norm):
+            self.skipped += 1
+            # A gradient scaler learns from it that its scale is too large.
+            self.scaler.update()
+            return value
         self.scaler.step(self.optimizer)
         self.scaler.update()
         with torch.no_grad():

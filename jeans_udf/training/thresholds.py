@@ -13,14 +13,15 @@ from typing import Any
 
 import numpy as np
 
+from jeans_udf.errors import ConfigError
 from jeans_udf.evaluation.matching import match
 from jeans_udf.evaluation.truth import Truth
 from jeans_udf.training.coco import Photo
 
 LEAST, MOST = 0.1, 0.95
 TRUSTED = 20
-"""Garments of a category from which on its own threshold counts alone; the best one of four garments
-is chance, so that it is drawn towards the one that is best for all categories together."""
+"""Garments of a category from which on its own threshold counts alone; the best one of four is
+chance, so that it is drawn towards the one that is best for all categories together."""
 AS_GOOD = 0.01
 """F1 that is given up for a lower threshold."""
 
@@ -32,11 +33,16 @@ def fit_thresholds(
     most_tagged: float,
     trusted: int = TRUSTED,
 ) -> dict[str, float]:
-    """A threshold for each of ``categories``, 0.1 to 0.95, on the grid of hundredths.
+    """A threshold for each of ``categories``, on the grid of hundredths, at least 0.1.
+
+    Above 1 where a category would do more harm than good. Raises `ConfigError` for a share that is
+    none.
 
     ``results`` are COCO result rows (category ids from 1) of all detections above 0.05;
     ``most_tagged`` is the share of photos without garments that may get one.
     """
+    if not 0 <= most_tagged <= 1:
+        raise ConfigError(f"--max-tagged-negatives: got {most_tagged}, wanted a share, 0 to 1")
     matches = match(Truth(tuple(photos), tuple(categories)), results, "bbox", same_category=True)
     rows = [row for found in matches for row in found.rows]
     right = np.array([found.right(k) for found in matches for k in range(len(found.rows))], bool)
@@ -50,7 +56,7 @@ def fit_thresholds(
     ])  # fmt: skip
     trust = np.minimum(1, np.array(supports) / trusted)
     thresholds = (trust * own + (1 - trust) * common).round(2)
-    negatives = {photo.coco_id for photo in photos if not photo.classes}
+    negatives = {photo.coco_id for photo in photos if photo.is_negative}
     on_negative = np.array([row["image_id"] in negatives for row in rows], dtype=bool)
     images = np.array([row["image_id"] for row in rows])
     allowed = int(most_tagged * len(negatives))
@@ -87,7 +93,8 @@ def _raise_cheapest(
     costs = []
     for k in set(classes[wrong].tolist()):
         mine = classes == k
-        raised = np.floor(scores[wrong & mine].min() * 100 + 1) / 100
+        # Rounding must not leave it where it was.
+        raised = max(np.floor(scores[wrong & mine].min() * 100 + 1) / 100, thresholds[k] + 0.01)
         lost = (right & mine & (scores >= thresholds[k]) & (scores < raised)).sum()
         costs.append((int(lost), raised - thresholds[k], k, raised))
     _, _, category, raised = min(costs)

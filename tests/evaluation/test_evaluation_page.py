@@ -9,9 +9,9 @@ import pytest
 from jeans_udf.errors import UsageError
 from jeans_udf.evaluation.charts import plot_confusion
 from jeans_udf.evaluation.listings import Listing, figure
-from jeans_udf.evaluation.output import write_json
 from jeans_udf.evaluation.page import Page, Plot, Row, Thumbnail, write_page
 from jeans_udf.report.pictures import Album
+from jeans_udf.strict_json import write_json
 
 HOSTILE = "<img src=x onerror=alert(1)>\u202e"
 

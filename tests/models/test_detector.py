@@ -15,6 +15,7 @@ from jeans_udf.models.detector import (
     prepare_canvas,
     read_detector_config,
 )
+from jeans_udf.models.detector_config import check_categories, write_categories
 
 CONFIG = "conf/detectors/mask_rcnn.yaml"
 
@@ -107,3 +108,44 @@ def test_weights_of_another_model_are_refused(tmp_path: Path, detector: Detector
     (tmp_path / "broken.safetensors").write_bytes(b"\xff" * 64)
     with pytest.raises(BundleError, match="broken.safetensors"):
         load_weights(detector.model, tmp_path / "broken.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("_BASE_: {outside}\n", "_BASE_ is not followed"),
+        ("_BASE_: http://127.0.0.1:9/x.yaml\n", "_BASE_ is not followed"),
+        ("VERSION: 1\n", "VERSION: got 1"),
+        ("- a list\n", "wanted keys"),
+        ("MODEL: 3\n", "MODEL"),
+    ],
+)
+def test_a_config_reads_no_other_file_and_no_address(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    outside = tmp_path / "outside.yaml"
+    outside.write_text("MODEL: {MASK_ON: true}\n")
+    file = tmp_path / "config.yaml"
+    file.write_text(text.format(outside=outside))
+    with pytest.raises(ConfigError, match=message):
+        read_detector_config(file)
+
+
+def test_an_unknown_backbone_names_the_near_miss() -> None:
+    with pytest.raises(ConfigError, match="lite0_fpn"):
+        read_detector_config(CONFIG, "lite0fpn")
+
+
+def test_what_detectron2_cannot_build_is_a_config_error() -> None:
+    for key, value in (("TIMM.NAME", "no_such_net"), ("PYRAMID.TOP", "pyramid")):
+        cfg = read_detector_config(CONFIG, "lite0_fpn")
+        cfg.merge_from_list([f"MODEL.{key}", value])
+        with pytest.raises(ConfigError, match="cannot build"):
+            build_detector(cfg)
+
+
+def test_a_run_of_other_categories_is_refused(tmp_path: Path) -> None:
+    write_categories(tmp_path, ("jeans", "shorts"))
+    check_categories(tmp_path, ("jeans", "shorts"))
+    with pytest.raises(ConfigError, match="trained for the categories"):
+        check_categories(tmp_path, ("shorts", "jeans"))

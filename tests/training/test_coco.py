@@ -9,7 +9,12 @@ from PIL import Image
 
 from jeans_udf.errors import ConfigError
 from jeans_udf.geometry import encode_rle
-from jeans_udf.training.coco import negatives_as_photos, read_coco, read_negatives
+from jeans_udf.training.coco import (
+    check_validation,
+    negatives_as_photos,
+    read_coco,
+    read_negatives,
+)
 
 
 @pytest.fixture
@@ -70,3 +75,30 @@ def test_negatives_are_photos_without_garments(tmp_path, data) -> None:
     (tmp_path / "list.txt").write_text("b.png\n")
     with pytest.raises(ConfigError, match=r"b\.png"):
         read_negatives(tmp_path / "list.txt", tmp_path)
+
+
+def test_a_photo_of_a_crowd_alone_is_neither_positive_nor_negative(tmp_path, data) -> None:
+    (photo,) = _read(tmp_path, data)
+    assert photo.crowded and not photo.is_negative
+    data["annotations"] = data["annotations"][2:]
+    (photo,) = _read(tmp_path, data)
+    assert not photo.classes and not photo.is_negative
+    data["annotations"] = []
+    (photo,) = _read(tmp_path, data)
+    assert photo.is_negative
+
+
+@pytest.mark.parametrize("name", ["../a.png", "/etc/hostname"])
+def test_a_photo_outside_of_its_folder_is_refused(tmp_path, data, name: str) -> None:
+    data["images"][0]["file_name"] = name
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "coco.json").write_text(json.dumps(data))
+    with pytest.raises(ConfigError, match="lies outside"):
+        read_coco(tmp_path / "inner", tmp_path / "coco.json", ["jeans", "shorts"])
+
+
+def test_validation_without_garments_is_refused(tmp_path, data) -> None:
+    check_validation(_read(tmp_path, data), "val.json")
+    data["annotations"] = []
+    with pytest.raises(ConfigError, match=r"val\.json: no garment on 1 photos"):
+        check_validation(_read(tmp_path, data), "val.json")

@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
+from jeans_udf.errors import ConfigError
 from jeans_udf.geometry import encode_rle
 from jeans_udf.training.coco import Photo
 from jeans_udf.training.thresholds import fit_thresholds
@@ -71,3 +73,17 @@ def test_few_garments_draw_a_threshold_towards_the_common_one() -> None:
 
 def test_without_garments_or_detections_the_middle() -> None:
     assert fit_thresholds([_photo(1)], [], NAMES, 0.05) == {"jeans": 0.5, "shorts": 0.5}
+
+
+def test_a_raised_threshold_always_rises() -> None:
+    """0.29 * 100 + 1 is 29.999...: what is a hundredth above must not be lost in rounding."""
+    photos = [_photo(1, 0), _photo(8)]
+    for score in (0.29, 0.57, 0.58):
+        rows = [_row(1, 0, score), _row(8, 0, score)]
+        found = fit_thresholds(photos, rows, NAMES, most_tagged=0.0)
+        assert found["jeans"] == round(score + 0.01, 2)
+
+
+def test_a_share_that_is_none_is_refused() -> None:
+    with pytest.raises(ConfigError, match="wanted a share"):
+        fit_thresholds([_photo(1, 0)], [], NAMES, most_tagged=-0.1)

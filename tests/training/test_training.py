@@ -23,6 +23,7 @@ from jeans_udf.training.crops import cut_crops, read_labels
 from jeans_udf.training.detector import Evaluate, train_detector
 from jeans_udf.training.examples import Examples, Sampling
 from jeans_udf.training.recipe import Recipe
+from jeans_udf.training.steps import Trainer
 from jeans_udf.vocabulary import load_vocabulary
 
 VOCABULARY = load_vocabulary("conf/vocabulary.yaml")
@@ -80,19 +81,51 @@ def test_the_best_epoch_is_kept_over_a_resume(drawn: Path, tmp_path: Path) -> No
 
 
 def test_a_stopped_training_ends_where_an_unbroken_one_does(drawn: Path, tmp_path: Path) -> None:
-    def stop(_: nn.Module) -> dict[str, Any]:
-        raise KeyboardInterrupt
+    calls = []
 
-    _train_detector(drawn, tmp_path / "whole", 2)
-    _train_detector(drawn, tmp_path / "broken", 1)
+    def stop_in_the_second_epoch(_: nn.Module) -> dict[str, Any]:
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return _figures(0.1)
+
+    def same(_: nn.Module) -> dict[str, Any]:
+        return _figures(0.1)
+
+    _train_detector(drawn, tmp_path / "whole", 2, same)
     with pytest.raises(KeyboardInterrupt):
-        _train_detector(drawn, tmp_path / "broken", 2, stop)
-    _train_detector(drawn, tmp_path / "broken", 2)
-    history = [json.loads(line) for line in
-               (tmp_path / "broken" / "history.jsonl").read_text().splitlines()]  # fmt: skip
-    assert [entry["epoch"] for entry in history] == [1, 2]
-    # A learning rate that falls over two epochs instead of one, in the first: not bit for bit.
-    assert history[1]["step"] == 2 * history[0]["step"]
+        _train_detector(drawn, tmp_path / "broken", 2, stop_in_the_second_epoch)
+    _train_detector(drawn, tmp_path / "broken", 2, same)
+    whole, broken = (load_file(tmp_path / name / "checkpoint" / "tensors.safetensors")
+                     for name in ("whole", "broken"))  # fmt: skip
+    assert set(whole) == set(broken)
+    for name, tensor in whole.items():
+        torch.testing.assert_close(broken[name], tensor, rtol=1e-3, atol=1e-5, msg=name)
+
+
+def test_other_settings_do_not_go_on_with_a_begun_training(drawn: Path, tmp_path: Path) -> None:
+    _train_detector(drawn, tmp_path, 1, lambda _: _figures(0.1))
+    with pytest.raises(ConfigError, match="learning_rate was 0.0004, is 0.1"):
+        _train_detector(drawn, tmp_path, 2, lambda _: _figures(0.1), learning_rate=0.1)
+
+
+def test_a_gradient_that_is_not_finite_spoils_nothing() -> None:
+    class Steep(nn.Module):
+        """A loss of 0 whose gradient is infinite."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.zeros(2))
+            self.backbone = nn.Module()
+            self.backbone.bottom_up = nn.Module()
+
+        def forward(self, batch: list[Any]) -> dict[str, torch.Tensor]:
+            return {"loss": self.weight.abs().sqrt().sum()}
+
+    trainer = Trainer(Steep(), Recipe(), CPU)
+    assert trainer.step([], 0.1) == 0.0 and trainer.skipped == 1
+    assert torch.equal(trainer.model.weight, torch.zeros(2))
+    assert torch.equal(trainer.average.weight, torch.zeros(2))
 
 
 def test_a_batch_without_a_finite_loss_is_skipped_and_many_stop_the_training(

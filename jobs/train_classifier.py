@@ -24,12 +24,7 @@ import torch
 from jeans_udf.errors import EXIT_USAGE, ConfigError, UsageError
 from jeans_udf.evaluation.plots import plot_classifier_training, plot_label_scores
 from jeans_udf.models.classifier import build_classifier
-from jeans_udf.models.detector import (
-    Detector,
-    build_detector,
-    load_weights,
-    read_detector_config,
-)
+from jeans_udf.models.detector import Detector, open_detector
 from jeans_udf.training.classifier import MEAN, STD, Recipe, load_pretrained, train_classifier
 from jeans_udf.training.coco import negatives_as_photos, read_coco, read_negatives
 from jeans_udf.training.crops import Crop, cut_crops, read_labels
@@ -52,7 +47,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--negatives", nargs=2, action="append", default=[], metavar=("DIR", "LIST"),
         help="folder, and a text file of its photos that show no garment, one path a line")
     add("--backbone", default="tf_efficientnet_lite0", help="name of a timm network")
-    add("--weights", help="safetensors with the backbone's pretrained weights")
+    add("--weights", help="safetensors to start from: a backbone, or another classifier")
     add("--size", type=int, default=224, help="side of the square crop in pixels")
     add("--output", required=True, type=Path, help="folder to write; resumed when it exists")
     add("--epochs", type=int, default=Recipe.epochs)
@@ -84,21 +79,17 @@ def training_crops(
     return crops
 
 
-def load_trained_detector(folder: Path) -> Detector:
-    cfg = read_detector_config(folder / "detector.yaml")
-    model = build_detector(cfg)
-    load_weights(model, folder / "detector.safetensors")
-    return Detector(model, longest_side=cfg.INPUT.MAX_SIZE_TEST, score_threshold=0.2,
-                    max_garments=5, device=torch.device("cpu"))
-
-
 def main() -> int:
     args = parse_arguments()
     if args.threads:
         torch.set_num_threads(args.threads)
     try:
         vocabulary = load_vocabulary(args.vocabulary)
-        detector = load_trained_detector(args.detector) if args.detector else None
+        detector = None
+        if args.detector:
+            # A low score, so that there are many crops to learn from what is no garment.
+            detector = open_detector(args.detector, torch.device("cpu"),
+                                     score_threshold=0.1, max_garments=5)  # fmt: skip
         train = training_crops(args, vocabulary, detector)
         valid = cut_crops(
             read_coco(args.val_photos, args.val_annotations, vocabulary.categories),

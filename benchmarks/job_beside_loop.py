@@ -59,7 +59,9 @@ def loop_share(
                 scores.append(float(found.scores[index]))
         answers = classifier.classify(squares, categories)
         real = [chance for _, chance in answers]
-        kept = [s * r >= detector.score_threshold for s, r in zip(scores, real, strict=True)]
+        index = opened.vocabulary.categories.index
+        least = [detector.threshold(index(name)) for name in categories]
+        kept = [s * r >= t for s, r, t in zip(scores, real, least, strict=True)]
         return sum(kept)
 
     for file in files:

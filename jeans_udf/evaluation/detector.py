@@ -39,7 +39,8 @@ def evaluate_detector(
     proposals whatever the category.
     """
     training = model.training
-    detector = _detector(model, longest_side, device, proposer=proposer)
+    detector = Detector(model, longest_side=longest_side, score_threshold=0.05, max_garments=20,
+                        device=device, proposer=proposer)  # fmt: skip
     truth = coco_truth(photos, categories)
     metrics: dict[str, Any] = {"photos": len(photos)}
     if detector.is_proposer:
@@ -57,20 +58,6 @@ def evaluate_detector(
         str(t): tagged_negatives(photos, results, t) for t in (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
     }
     return metrics
-
-
-def detect_photos(
-    model: nn.Module,
-    photos: Sequence[Photo],
-    longest_side: int,
-    device: torch.device,
-    score_threshold: float = 0.05,
-) -> list[dict[str, Any]]:
-    """COCO result rows (category ids from 1, boxes XYWH, RLE masks) of every photo."""
-    training = model.training
-    rows = detector_rows(_detector(model, longest_side, device, score_threshold), photos)
-    model.train(training)
-    return rows
 
 
 def detector_rows(
@@ -126,17 +113,6 @@ def tagger_rows(
         if tell:
             tell(done)
     return rows
-
-
-def _detector(
-    model: nn.Module,
-    longest_side: int,
-    device: torch.device,
-    score_threshold: float = 0.05,
-    proposer: nn.Module | None = None,
-) -> Detector:
-    return Detector(model, longest_side=longest_side, score_threshold=score_threshold,
-                    max_garments=20, device=device, proposer=proposer)  # fmt: skip
 
 
 def _canvases(

@@ -50,7 +50,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def steps(checkout: Path) -> str:
-    (block,) = [block for block in shell_blocks(README) if "ingest_images.py --images" in block]
+    (block,) = [block for block in shell_blocks(README) if "report.py" in block]
     return block.replace("/path/to/pictures", str(checkout / "pictures"))
 
 

@@ -6,10 +6,14 @@ same command goes on after a stop.
 
 A bundle is trained in generations. The first starts from ImageNet; each further one from the bundle
 before (--from-bundle), which also draws masks for the photos of which only tags are known. The
-shipped one is the second generation: about two and a half hours on one core of a server's CPU.
+shipped one is the third generation: about an hour and a half a generation on one core of a server's
+CPU.
 
-    python scripts/train_default_bundle.py --data DATA --output bundles/first
-    python scripts/train_default_bundle.py --data DATA --from-bundle bundles/first/ --runs runs/2
+    python scripts/train_default_bundle.py --data DATA --output bundles/1
+    python scripts/train_default_bundle.py --data DATA --generation 2 --from-bundle bundles/1/ \\
+        --runs runs/2 --output bundles/2
+    python scripts/train_default_bundle.py --data DATA --generation 3 --from-bundle bundles/2/ \\
+        --runs runs/3
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ import argparse
 import csv
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from jeans_udf.bundle import open_bundle
@@ -27,8 +32,26 @@ BOTTOMS = {
     "jeans", "pants", "shorts", "leggings", "tights", "stockings", "romper", "suit", "bodysuit",
 }  # fmt: skip
 """Tags of whole photos that may hide a bottom garment; photos without any are negatives."""
-FIRST, FURTHER = ("420", "11", "16"), ("160", "10", "4")
-"""Drawn pictures, the detector's epochs and the classifier's, of a generation."""
+
+
+@dataclass(frozen=True)
+class Generation:
+    """How one generation is trained; sides in pixels, shares relative to photos with garments."""
+
+    drawn: int
+    longest_side: int
+    epochs: int
+    learning_rate: str
+    negative_share: str
+    classifier_epochs: int
+    classifier_rate: str
+
+
+GENERATIONS = (
+    Generation(420, 384, 11, "4e-4", "0.4", 16, "2e-3"),
+    Generation(160, 384, 10, "4e-4", "0.4", 4, "5e-4"),
+    Generation(160, 448, 4, "2.5e-4", "0.5", 4, "5e-4"),
+)
 
 
 def write_negatives(tags: Path, target: Path) -> int:
@@ -44,22 +67,26 @@ def parse_arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", required=True, type=Path)
+    parser.add_argument("--generation", type=int, choices=range(1, len(GENERATIONS) + 1), default=1)
     parser.add_argument("--from-bundle", metavar="NAME_OR_DIR", help="the generation before")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="checkpoints and plots")
     parser.add_argument("--output", default="jeans_udf/bundles/default")
     parser.add_argument("--precision", default="bfloat16", help="the detector's")
-    return parser.parse_args()
+    args = parser.parse_args()
+    if (args.generation == 1) != (args.from_bundle is None):
+        parser.error("--from-bundle names the bundle before the second and third generation")
+    return args
 
 
 def main() -> int:
     args = parse_arguments()
     runs, notes, drawn = args.runs, args.data / "annotations", args.runs / "drawn"
     runs.mkdir(parents=True, exist_ok=True)
-    pictures, epochs, classifier_epochs = FURTHER if args.from_bundle else FIRST
+    course = GENERATIONS[args.generation - 1]
     negatives = runs / "negatives.txt"
     print(write_negatives(notes / "weak_tags.csv", negatives), "negatives")
     if not (drawn / "annotations").is_dir():
-        draw_dataset(drawn, int(pictures), seed=11)
+        draw_dataset(drawn, course.drawn, seed=11)
     validation = ["--val-photos", args.data / "photos",
                   "--val-annotations", notes / "instances_val.json"]
     train = ["--photos", args.data / "photos", "--annotations", notes / "instances_train.json",
@@ -70,13 +97,13 @@ def main() -> int:
     none = ["--negatives", args.data / "weak_photos", negatives]
     detector, classifier = start_weights(args)
     run("jobs/train_detector.py", *train, *pseudo_labelled(args), *validation, *none,
-        "--weights", detector, "--output", runs / "detector", "--epochs", epochs,
-        "--longest-side", "384", "--repeat-below", "0.25", "--paste", "0.12",
+        "--weights", detector, "--output", runs / "detector", "--epochs", course.epochs,
+        "--longest-side", course.longest_side, "--learning-rate", course.learning_rate,
+        "--negative-share", course.negative_share, "--repeat-below", "0.25", "--paste", "0.12",
         "--warmup-steps", "100", "--precision", args.precision, "--seed", "5")  # fmt: skip
     run("jobs/train_classifier.py", *train, *labels, *validation, *none,
         "--detector", runs / "detector", "--weights", classifier, "--output", runs / "classifier",
-        "--epochs", classifier_epochs,
-        "--learning-rate", "5e-4" if args.from_bundle else "2e-3")  # fmt: skip
+        "--epochs", course.classifier_epochs, "--learning-rate", course.classifier_rate)
     run("jobs/build_bundle.py", "--name", "jeans-lite0", "--version", "2", *validation,
         "--detector", runs / "detector", "--classifier", runs / "classifier",
         "--training-data", "conf/training_data.yaml", "--output", args.output)

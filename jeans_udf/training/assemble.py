@@ -117,13 +117,13 @@ def assemble_bundle(
 
 
 def _check(parts: Parts) -> None:
-    for part in _detectors(parts):
-        for name in (f"{part}.yaml", f"{part}.safetensors"):
-            if not (parts.detector / name).is_file():
-                raise ConfigError(
-                    f"detector {parts.detector}: holds no {name}; wanted the output of a finished "
-                    "train_detector.py"
-                )
+    wanted = [f"{part}.{kind}" for part in _detectors(parts) for kind in ("yaml", "safetensors")]
+    for name in (*wanted, "metrics.json"):
+        if not (parts.detector / name).is_file():
+            raise ConfigError(
+                f"detector {parts.detector}: holds no {name}; wanted the output of a finished "
+                "train_detector.py"
+            )
     check_categories(parts.detector, load_vocabulary(parts.vocabulary).categories)
 
 

@@ -30,13 +30,17 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Photo]:
     return read_coco(drawn / "photos", drawn / "annotations/instances.json", names)
 
 
-def build(name: str, folder: Path, photos: list[Photo]) -> Bundle:
+def parts_with(run: Path) -> Parts:
     shipped = open_bundle("default")
-    parts = Parts(
-        name=name, version="1", detector=write_run(name, folder / "run"),
+    return Parts(
+        name="own", version="1", detector=run,
         classifier=classifier_of_bundle(shipped, shipped.vocabulary),
         vocabulary="conf/vocabulary.yaml", training_data=None,
     )  # fmt: skip
+
+
+def build(name: str, folder: Path, photos: list[Photo]) -> Bundle:
+    parts = parts_with(write_run(name, folder / "run"))
     return assemble_bundle(folder / "bundle", parts, photos, most_tagged=1.0)
 
 
@@ -76,15 +80,18 @@ def test_an_rpn_is_refused_with_what_to_do(tmp_path: Path, photos: list[Photo]) 
         build("rpn", tmp_path, photos)
 
 
+@pytest.mark.parametrize("name", ["detector.yaml", "metrics.json", "proposer.safetensors"])
+def test_an_unfinished_run_is_refused(name: str, tmp_path: Path, photos: list[Photo]) -> None:
+    run = write_run("fast_rcnn", tmp_path / "run")
+    (run / name).unlink()
+    with pytest.raises(ConfigError, match=f"holds no {name}"):
+        assemble_bundle(tmp_path / "bundle", parts_with(run), photos, most_tagged=1.0)
+
+
 def test_a_fast_rcnn_without_its_rpn_is_refused(tmp_path: Path, photos: list[Photo]) -> None:
     run = write_run("fast_rcnn", tmp_path / "run")
-    (run / "proposer.safetensors").unlink()
-    shipped = open_bundle("default")
-    classifier = classifier_of_bundle(shipped, shipped.vocabulary)
-    parts = Parts("x", "1", run, classifier, "conf/vocabulary.yaml", None)
-    with pytest.raises(ConfigError, match="holds no proposer.safetensors"):
-        assemble_bundle(tmp_path / "bundle", parts, photos, most_tagged=1.0)
     (run / "proposer.yaml").unlink()
+    parts = parts_with(run)
     with pytest.raises(BundleError, match="needs the RPN"):
         assemble_bundle(tmp_path / "bundle", parts, photos, most_tagged=1.0)
 

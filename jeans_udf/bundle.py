@@ -10,7 +10,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import ValidationError
@@ -64,6 +64,12 @@ class ClassifierSpec(Section):
     """Divides what is left."""
     thresholds: dict[str, float]
     """Least score of each label of multi-label groups, and of each exclusive group to answer."""
+    head: Literal["linear", "fastai"] = "linear"
+    """What stands on the backbone: one linear layer, or the head of fastai's vision learners."""
+    verdict: bool = True
+    """Whether it also tells crops without a garment (``category:none``, …) after the labels."""
+    scores: Literal["groups", "sigmoid"] = "groups"
+    """A softmax within exclusive groups and sigmoids elsewhere, or a sigmoid for every label."""
 
 
 class Manifest(Section):

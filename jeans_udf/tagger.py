@@ -187,7 +187,9 @@ def load_detector(bundle: Bundle, config: TaggingConfig, device: torch.device) -
 def load_classifier(bundle: Bundle, device: torch.device) -> Classifier:
     """The bundle's classifier on ``device``."""
     spec = bundle.manifest.classifier
-    model = build_classifier(spec.backbone, bundle.vocabulary)
+    model = build_classifier(
+        spec.backbone, bundle.vocabulary, head=spec.head, verdict=spec.verdict
+    )
     load_weights(model, bundle.path(spec.weights))
     return Classifier(
         model,
@@ -197,4 +199,6 @@ def load_classifier(bundle: Bundle, device: torch.device) -> Classifier:
         std=spec.std,
         thresholds=spec.thresholds,
         device=device,
+        verdict=spec.verdict,
+        scoring=spec.scores,
     )

@@ -23,11 +23,13 @@ import torch
 
 from jeans_udf.errors import EXIT_USAGE, ConfigError, UsageError
 from jeans_udf.evaluation.plots import plot_classifier_training, plot_label_scores
+from jeans_udf.labels.dropping import load_labels
+from jeans_udf.labels.labelled import garment_labels
 from jeans_udf.models.classifier import build_classifier
 from jeans_udf.models.detector import Detector, open_detector
 from jeans_udf.training.classifier import MEAN, STD, Recipe, load_pretrained, train_classifier
 from jeans_udf.training.coco import negatives_as_photos, read_coco, read_negatives
-from jeans_udf.training.crops import Crop, cut_crops, read_labels
+from jeans_udf.training.crops import Crop, cut_crops
 from jeans_udf.vocabulary import Vocabulary, load_vocabulary
 
 
@@ -71,7 +73,8 @@ def training_crops(
     for number, (folder, file, labels) in enumerate(zip(*sets, strict=True)):
         photos = read_coco(folder, file, vocabulary.categories)
         place = args.output / "crops" / f"train_{number}"
-        crops += cut_crops(photos, read_labels(labels, vocabulary), place, args.size, detector)
+        known = garment_labels(load_labels(labels, vocabulary))
+        crops += cut_crops(photos, known, place, args.size, detector)
     for number, (folder, listing) in enumerate(args.negatives):
         photos = negatives_as_photos(read_negatives(listing, folder))
         place = args.output / "crops" / f"negatives_{number}"
@@ -93,7 +96,7 @@ def main() -> int:
         train = training_crops(args, vocabulary, detector)
         valid = cut_crops(
             read_coco(args.val_photos, args.val_annotations, vocabulary.categories),
-            read_labels(args.val_labels, vocabulary),
+            garment_labels(load_labels(args.val_labels, vocabulary)),
             args.output / "crops" / "valid",
             args.size,
             detector,

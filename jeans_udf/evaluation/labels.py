@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from sklearn.metrics import average_precision_score
 
 from jeans_udf.models.classifier import decide
 from jeans_udf.vocabulary import Vocabulary
@@ -42,6 +43,36 @@ def attribute_figures(
         "micro_f1": whole["f1"],
         "macro_f1": float(np.mean(supported)) if supported else float("nan"),
     }
+
+
+def f_beta(truth: np.ndarray, predicted: np.ndarray, beta: float) -> float:
+    """F-beta of each row, averaged over rows, as fastai v1's ``fbeta``; both arrays (N, L) bool.
+
+    A row without true and predicted labels counts as 0 there, so here too.
+    """
+    hits = (truth & predicted).sum(1)
+    precision = hits / np.maximum(predicted.sum(1), 1)
+    recall = hits / np.maximum(truth.sum(1), 1)
+    weighed = beta**2 * precision + recall
+    return float(((1 + beta**2) * precision * recall / np.maximum(weighed, 1e-9)).mean())
+
+
+def accuracy_multi(truth: np.ndarray, predicted: np.ndarray) -> float:
+    """Share of right decisions over all rows and labels, as fastai's ``accuracy_multi``.
+
+    It says little where labels are sparse: naming none at all is right nine times in ten.
+    """
+    return float((truth == predicted).mean())
+
+
+def mean_average_precision(truth: np.ndarray, scores: np.ndarray) -> float:
+    """Mean over labels with support of the area under precision over recall (N, L each)."""
+    values = [
+        average_precision_score(truth[:, k], scores[:, k])
+        for k in range(truth.shape[1])
+        if truth[:, k].any()
+    ]
+    return float(np.mean(values)) if values else float("nan")
 
 
 def judged(truth: np.ndarray, vocabulary: Vocabulary) -> np.ndarray:

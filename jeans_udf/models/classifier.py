@@ -1,16 +1,20 @@
 """Attribute classifier: a timm network over masked crops, in plain torch.
 
-One linear layer gives a logit for each label of the vocabulary. Within an exclusive group they are
-one softmax, in other groups each is a sigmoid. After them stands the verdict, one softmax more:
-``none`` (the crop shows no bottom garment) and the categories. It sees the garment alone and
-larger than the detector does, so it tells what the detector mistook for a garment. Its opinion on
-the category is not used: on validation photos the detector's is as good.
+One linear layer (or fastai's head) gives a logit for each label of the vocabulary. Within an
+exclusive group they are one softmax, in other groups each is a sigmoid. After them stands the
+verdict, one softmax more: ``none`` (the crop shows no bottom garment) and the categories. It sees
+the garment alone and larger than the detector does, so it tells what the detector mistook for a
+garment. Its opinion on the category is not used: on validation photos the detector's is as good.
+
+Classifiers of the original project's kind have no verdict, and a sigmoid for every label.
 """
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import timm
@@ -18,7 +22,16 @@ import torch
 from PIL import Image
 from torch import nn
 
+from jeans_udf.errors import ConfigError
+from jeans_udf.models.fastai_head import FastaiNet
 from jeans_udf.vocabulary import Group, Vocabulary
+
+Head = Literal["linear", "fastai"]
+"""One linear layer on timm's own pooling, or `fastai_head`."""
+
+Scoring = Literal["groups", "sigmoid"]
+"""How scores come from logits: a softmax within each exclusive group and the verdict and sigmoids
+elsewhere, or a sigmoid everywhere."""
 
 GREY = 127
 """Value of the background: the middle, so that a mask's edge is no darker or lighter than it."""
@@ -28,16 +41,23 @@ NONE = "none"
 """Verdict on a crop that shows no garment of the vocabulary."""
 
 
-def output_names(vocabulary: Vocabulary) -> tuple[str, ...]:
-    """Names of the logits, in order: the labels, then ``category:none``, ``category:jeans``, …"""
+def output_names(vocabulary: Vocabulary, *, verdict: bool = True) -> tuple[str, ...]:
+    """Names of the logits, in order: the labels, then ``category:none``, ``category:jeans``, …
+
+    A classifier without ``verdict`` has the labels alone.
+    """
+    if not verdict:
+        return vocabulary.labels
     verdicts = (f"category:{name}" for name in (NONE, *vocabulary.categories))
     return (*vocabulary.labels, *verdicts)
 
 
-def exclusive_spans(vocabulary: Vocabulary) -> list[slice]:
-    """Where the softmaxes of the output stand: exclusive groups, and the verdict last."""
+def exclusive_spans(vocabulary: Vocabulary, *, verdict: bool = True) -> list[slice]:
+    """Where the softmaxes of the output stand: exclusive groups, and the verdict (if any) last."""
     spans = [s for n, s in vocabulary.spans().items() if vocabulary.group(n).exclusive]
-    return [*spans, slice(len(vocabulary.labels), len(output_names(vocabulary)))]
+    if verdict:
+        spans.append(slice(len(vocabulary.labels), len(output_names(vocabulary))))
+    return spans
 
 
 @dataclass(frozen=True)
@@ -61,14 +81,32 @@ class Attributes:
         return max(scores) if scores else None
 
 
-def build_classifier(backbone: str, vocabulary: Vocabulary, drop_rate: float = 0.0) -> nn.Module:
-    """A timm network with one linear layer to the logits of `output_names`."""
-    return timm.create_model(
-        backbone,
-        pretrained=False,
-        num_classes=len(output_names(vocabulary)),
-        drop_rate=drop_rate,
-    )
+def build_classifier(
+    backbone: str,
+    vocabulary: Vocabulary,
+    drop_rate: float = 0.0,
+    head: Head = "linear",
+    *,
+    verdict: bool = True,
+) -> nn.Module:
+    """A timm network with a head to the logits of `output_names`, with fresh weights.
+
+    ``drop_rate`` is that of the linear head; fastai's has its own. Raises `ConfigError` for a
+    backbone that timm does not bring along (it would go to the network for some).
+    """
+    check_backbone(backbone)
+    outputs = len(output_names(vocabulary, verdict=verdict))
+    if head == "fastai":
+        return FastaiNet(backbone, outputs)
+    return timm.create_model(backbone, pretrained=False, num_classes=outputs, drop_rate=drop_rate)
+
+
+def check_backbone(name: str) -> None:
+    """Raise `ConfigError` unless ``name`` is a network of timm."""
+    if not timm.is_model(name):
+        near = difflib.get_close_matches(name, timm.list_models(), n=3)
+        hint = f"did you mean {' or '.join(near)}?" if near else "see timm.list_models()"
+        raise ConfigError(f"backbone {name[:80]!r}: no such network in timm; {hint}")
 
 
 def fit_square(crop: np.ndarray, size: int) -> np.ndarray:
@@ -88,11 +126,15 @@ def fit_square(crop: np.ndarray, size: int) -> np.ndarray:
     return np.asarray(square)
 
 
-def group_probabilities(logits: torch.Tensor, vocabulary: Vocabulary) -> torch.Tensor:
-    """Logits (N, outputs) to scores: softmax within exclusive groups, sigmoid elsewhere."""
+def group_probabilities(
+    logits: torch.Tensor, vocabulary: Vocabulary, scoring: Scoring = "groups"
+) -> torch.Tensor:
+    """Logits (N, outputs) to scores, as `Scoring` says; the verdict may be absent from them."""
     scores = torch.sigmoid(logits)
-    for span in exclusive_spans(vocabulary):
-        scores[:, span] = torch.softmax(logits[:, span], dim=1)
+    if scoring == "groups":
+        verdict = logits.shape[1] > len(vocabulary.labels)
+        for span in exclusive_spans(vocabulary, verdict=verdict):
+            scores[:, span] = torch.softmax(logits[:, span], dim=1)
     return scores
 
 
@@ -138,12 +180,16 @@ class Classifier:
         std: Sequence[float],
         thresholds: Mapping[str, float],
         device: torch.device,
+        verdict: bool = True,
+        scoring: Scoring = "groups",
     ) -> None:
         self.model = model.eval().to(device).to(memory_format=torch.channels_last)
         self.vocabulary = vocabulary
         self.size = size
         self.thresholds = dict(thresholds)
         self.device = device
+        self.verdict = verdict
+        self.scoring = scoring
         self._mean = torch.tensor(mean, device=device).view(1, 3, 1, 1) * 255
         self._std = torch.tensor(std, device=device).view(1, 3, 1, 1) * 255
 
@@ -156,19 +202,23 @@ class Classifier:
         """Scores (N, outputs) float32 of prepared crops, in the order of `output_names`."""
         batch = torch.from_numpy(np.stack(squares)).to(self.device).permute(0, 3, 1, 2).float()
         batch = ((batch - self._mean) / self._std).contiguous(memory_format=torch.channels_last)
-        return group_probabilities(self.model(batch), self.vocabulary).cpu().numpy()
+        scores = group_probabilities(self.model(batch), self.vocabulary, self.scoring)
+        return scores.cpu().numpy()
 
     def classify(
         self, squares: Sequence[np.ndarray], categories: Sequence[str]
     ) -> list[tuple[Attributes, float]]:
         """Attributes of prepared crops, and the chance (0 to 1) that each shows a garment at all.
 
-        ``categories`` are the detector's.
+        ``categories`` are the detector's. Without a verdict the chance is 1.
         """
         if not squares:
             return []
         none = len(self.vocabulary.labels)
         return [
-            (decide(row, category, self.vocabulary, self.thresholds), float(1 - row[none]))
+            (
+                decide(row, category, self.vocabulary, self.thresholds),
+                float(1 - row[none]) if self.verdict else 1.0,
+            )
             for row, category in zip(self.scores(squares), categories, strict=True)
         ]

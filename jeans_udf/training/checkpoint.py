@@ -44,10 +44,8 @@ def load_checkpoint(
     directory: Path, models: dict[str, nn.Module], optimizer: torch.optim.Optimizer
 ) -> dict[str, Any] | None:
     """Fill models and optimizer from ``directory/checkpoint``; its state, or None without one."""
-    place = directory / "checkpoint"
-    if not place.is_dir():
-        place = directory / "checkpoint.new"
-    if not (place / "state.json").is_file():
+    place = _place(directory)
+    if place is None:
         return None
     tensors = load_file(place / "tensors.safetensors")
     for prefix, model in models.items():
@@ -63,3 +61,17 @@ def load_checkpoint(
     fresh = optimizer.state_dict()
     optimizer.load_state_dict({"state": moments, "param_groups": fresh["param_groups"]})
     return dict(json.loads((place / "state.json").read_text()))
+
+
+def read_state(directory: Path) -> dict[str, Any] | None:
+    """The state alone of ``directory/checkpoint``, or None without one."""
+    place = _place(directory)
+    return None if place is None else dict(json.loads((place / "state.json").read_text()))
+
+
+def _place(directory: Path) -> Path | None:
+    """The checkpoint; the fresh one where a crash came between removing and renaming."""
+    for name in ("checkpoint", "checkpoint.new"):
+        if (directory / name / "state.json").is_file():
+            return directory / name
+    return None

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from jeans_udf.errors import ConfigError, near_miss
 from jeans_udf.geometry import box_iou, cutout, mask_box
 from jeans_udf.models.classifier import NONE, fit_square
 from jeans_udf.models.detector import Detector
 from jeans_udf.training.coco import Photo
 from jeans_udf.training.progress import Progress
-from jeans_udf.vocabulary import Vocabulary
 
 MATCHING_IOU = 0.6
 """From this overlap on, a detection shows an annotated garment."""
@@ -39,33 +36,8 @@ class Crop:
         return [*self.labels, f"category:{self.category}"]
 
 
-Labels = dict[tuple[str, int], tuple[str, tuple[str, ...]]]
+Labels = Mapping[tuple[str, int], tuple[str, tuple[str, ...]]]
 """(photo name, annotation id) -> category and labels."""
-
-
-def read_labels(file: str | Path, vocabulary: Vocabulary) -> Labels:
-    """(photo name, annotation id) -> category and labels, from an attributes CSV.
-
-    Columns: ``file_path``, ``annotation_id``, ``category`` and one for each group, labels of a
-    multi-label group parted by ``;``. Rows without an annotation id have no mask and are left out.
-    Raises `ConfigError` for a missing column or an unknown label, naming the line.
-    """
-    wanted = ["file_path", "annotation_id", "category", *(g.name for g in vocabulary.groups)]
-    rows = {}
-    try:
-        with Path(file).open(newline="", encoding="utf-8") as lines:
-            reader = csv.DictReader(lines)
-            missing = [name for name in wanted if name not in (reader.fieldnames or [])]
-            if missing:
-                raise ConfigError(f"labels {file}: columns {missing} are missing")
-            for row in reader:
-                if row["annotation_id"]:
-                    place = f"labels {file}: line {reader.line_num}"
-                    key = (row["file_path"], int(float(row["annotation_id"])))
-                    rows[key] = (row["category"], _labels(row, vocabulary, place))
-    except OSError as error:
-        raise ConfigError(f"labels {file}: cannot be read ({error.strerror})") from None
-    return rows
 
 
 def cut_crops(
@@ -137,18 +109,3 @@ def _as_predicted(mask: np.ndarray, box: np.ndarray) -> np.ndarray:
     result = np.zeros_like(mask)
     result[top:bottom, left:right] = fine
     return result if fine.any() else mask
-
-
-def _labels(row: dict[str, str], vocabulary: Vocabulary, place: str) -> tuple[str, ...]:
-    found: list[str] = []
-    for group in vocabulary.groups:
-        values = [value for value in row[group.name].split(";") if value]
-        for value in values:
-            if value not in group.labels:
-                raise ConfigError(
-                    f"{place}: {group.name}: unknown {value!r}; {near_miss(value, group.labels)}"
-                )
-        if group.exclusive and len(values) > 1:
-            raise ConfigError(f"{place}: {group.name}: got {values}, wanted one label or none")
-        found += values
-    return tuple(found)

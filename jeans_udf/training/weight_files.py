@@ -1,7 +1,7 @@
 """Reading weights of other projects: safetensors, Detectron2's ``.pkl``, PyTorch's ``.pth``.
 
-This is the one module of the product that opens a pickle, and only a person's explicit request
-(``jobs/import_weights.py --allow-pickle --sha256 ...``) gets it to. The digest is checked first,
+A pickle is opened only at a person's explicit request (``jobs/import_weights.py --allow-pickle
+--sha256 ...``; learners of fastai are `learner_file`'s). The digest is checked first,
 and what was checked is what is read. A ``.pkl`` is then read by `restricted_pickle`, a ``.pth`` by
 PyTorch's own restricted loader: neither runs code that a file names.
 """
@@ -43,11 +43,11 @@ def read_safetensors(file: Path) -> dict[str, torch.Tensor]:
     return _parse_safetensors(file, _bytes_of(file))
 
 
-def _bytes_of(file: Path) -> bytes:
+def _bytes_of(file: Path, what: str = "weights") -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        raise ConfigError(f"weights {file}: cannot be read: {error.strerror}") from None
+        raise ConfigError(f"{what} {file}: cannot be read: {error.strerror}") from None
 
 
 def read_weights(file: Path, *, allow_pickle: bool, sha256: str | None) -> Weights:
@@ -62,27 +62,42 @@ def read_weights(file: Path, *, allow_pickle: bool, sha256: str | None) -> Weigh
             f"weights {file}: got a file ending in {ending!r}, wanted one of {', '.join(READERS)}"
         )
     pickled = ending != ".safetensors"
-    if pickled and not allow_pickle:
-        raise ConfigError(
-            f"weights {file}: {ending} files are pickles, which can run code when opened; nothing "
-            "was opened. Give --allow-pickle (and --sha256) if you trust where it is from"
-        )
-    data = _bytes_of(file)
-    digest = hashlib.sha256(data).hexdigest()
-    if pickled and sha256 is None:
-        raise ConfigError(
-            f"weights {file}: pickles need --sha256; nothing was opened. It is {digest}: compare "
-            "it with what the file's publisher says"
-        )
-    if sha256 is not None and digest != sha256.strip().lower():
-        raise ConfigError(
-            f"weights {file}: sha256 is {digest}, wanted {sha256}; nothing was opened. Get the "
-            "file again"
-        )
+    data, digest = trusted_bytes(
+        file, "weights", pickled=pickled, allow_pickle=allow_pickle, sha256=sha256
+    )
     weights: Weights = READERS[ending](file, data)
     if not weights.tensors:
         raise ConfigError(f"weights {file}: holds no tensor; wanted a state dict")
     return replace(weights, sha256=digest)
+
+
+def trusted_bytes(
+    file: Path, what: str, *, pickled: bool, allow_pickle: bool, sha256: str | None
+) -> tuple[bytes, str]:
+    """The bytes of ``file`` and their sha256 (hex), which is ``sha256`` if that is given.
+
+    A ``pickled`` file needs it, and ``allow_pickle``. Raises `ConfigError`, which calls the file
+    ``what``.
+    """
+    if pickled and not allow_pickle:
+        raise ConfigError(
+            f"{what} {file}: {file.suffix.lower()} files are pickles, which can run code when "
+            "opened; nothing was opened. Give --allow-pickle (and --sha256) if you trust where it "
+            "is from"
+        )
+    data = _bytes_of(file, what)
+    digest = hashlib.sha256(data).hexdigest()
+    if pickled and sha256 is None:
+        raise ConfigError(
+            f"{what} {file}: pickles need --sha256; nothing was opened. It is {digest}: compare "
+            "it with what the file's publisher says"
+        )
+    if sha256 is not None and digest != sha256.strip().lower():
+        raise ConfigError(
+            f"{what} {file}: sha256 is {digest}, wanted {sha256}; nothing was opened. Get the "
+            "file again"
+        )
+    return data, digest
 
 
 def _read_safetensors(file: Path, data: bytes) -> Weights:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from jeans_udf.errors import ConfigError
 from jeans_udf.models.classifier import (
     GREY,
     Classifier,
@@ -100,3 +101,53 @@ def test_neighbours_do_not_change_scores(vocabulary: Vocabulary) -> None:
     answers = classifier.classify(squares, ["jeans"] * 5)
     none = len(vocabulary.labels)
     assert [real for _, real in answers] == pytest.approx((1 - together[:, none]).tolist())
+
+
+def test_a_classifier_without_verdict_answers_labels_alone(vocabulary: Vocabulary) -> None:
+    assert output_names(vocabulary, verdict=False) == ("light", "dark", "cuffed", "cargo")
+    logits = torch.tensor([[0.0, np.log(3.0), 0.0, -np.log(3.0)]])
+    assert group_probabilities(logits, vocabulary)[0].tolist() == pytest.approx(
+        [0.25, 0.75, 0.5, 0.25]
+    )
+    each = group_probabilities(logits, vocabulary, "sigmoid")
+    assert each[0].tolist() == pytest.approx([0.5, 0.75, 0.5, 0.25])
+
+
+class Fixed(torch.nn.Module):
+    """Says the same of every picture."""
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        return torch.tensor([[0.4, 1.0, 2.0, -2.0]]).expand(len(pictures), -1)
+
+
+def test_sigmoids_within_an_exclusive_group_give_the_best_label_or_none(
+    vocabulary: Vocabulary,
+) -> None:
+    def attributes(wash: float) -> tuple:
+        classifier = Classifier(
+            Fixed(), vocabulary, size=8, mean=(0.0,) * 3, std=(1.0,) * 3,
+            thresholds={"wash": wash, "cuffed": 0.5, "cargo": 0.5},
+            device=torch.device("cpu"), verdict=False, scoring="sigmoid",
+        )  # fmt: skip
+        ((answer, real),) = classifier.classify([np.zeros((8, 8, 3), np.uint8)], ["jeans"])
+        return answer.exclusive["wash"], answer.multiple["details"], real
+
+    # 1 / (1 + exp(-1)) = 0.731; the softmax of 0.4 and 1.0 would say 0.646.
+    assert attributes(0.73) == ("dark", ["cuffed"], 1.0)
+    assert attributes(0.74) == (None, ["cuffed"], 1.0)
+
+
+@pytest.mark.parametrize("head", ["linear", "fastai"])
+def test_heads_have_the_outputs_that_are_asked_for(vocabulary: Vocabulary, head: str) -> None:
+    pictures = torch.zeros(2, 3, 64, 64)
+    for verdict, outputs in ((True, 7), (False, 4)):
+        net = build_classifier("resnet18", vocabulary, 0.0, head, verdict=verdict).eval()
+        assert net(pictures).shape == (2, outputs)
+
+
+@pytest.mark.parametrize("name", ["hf-hub:someone/resnet18", "local-dir:/tmp/x", "resnet9000", ""])
+def test_a_backbone_is_one_that_timm_brings_along(vocabulary: Vocabulary, name: str) -> None:
+    with pytest.raises(ConfigError, match=f"backbone '{name}': no such network in timm"):
+        build_classifier(name, vocabulary)
+    with pytest.raises(ConfigError, match="did you mean resnet18"):
+        build_classifier("resnet_18", vocabulary, head="fastai")

@@ -14,12 +14,14 @@ from torch import nn
 from jeans_udf.drawing import draw_dataset
 from jeans_udf.errors import ConfigError
 from jeans_udf.evaluation.detector import evaluate_detector
+from jeans_udf.labels.dropping import load_labels
+from jeans_udf.labels.labelled import garment_labels
 from jeans_udf.models.classifier import build_classifier
 from jeans_udf.models.detector import build_detector, load_weights, read_detector_config
 from jeans_udf.training import classifier as classifier_training
 from jeans_udf.training.augment import Jitter
 from jeans_udf.training.coco import read_coco
-from jeans_udf.training.crops import cut_crops, read_labels
+from jeans_udf.training.crops import cut_crops
 from jeans_udf.training.detector import Evaluate, train_detector
 from jeans_udf.training.examples import Examples, Sampling
 from jeans_udf.training.recipe import Recipe
@@ -157,7 +159,7 @@ def test_classifier_training_learns_resumes_and_writes_its_files(
     photos = read_coco(
         drawn / "photos", drawn / "annotations/instances.json", VOCABULARY.categories
     )
-    labels = read_labels(drawn / "annotations/attributes.csv", VOCABULARY)
+    labels = garment_labels(load_labels(drawn / "annotations/attributes.csv", VOCABULARY))
     crops = cut_crops(photos, labels, tmp_path / "crops", 64)
     assert len(crops) == len(labels) > 3
     assert all(crop.category in VOCABULARY.categories for crop in crops)

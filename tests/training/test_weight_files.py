@@ -212,7 +212,7 @@ def test_files_of_another_ending_and_absent_ones_are_told(tmp_path: Path) -> Non
 def test_nothing_else_of_the_product_opens_pickles() -> None:
     loaders = re.compile(
         r"torch\.load\b|torch\.jit\.load\b|pickle\.loads?\b|pickle\.Unpickler|load_learner"
-        r"|allow_pickle=True|np\.load\b|joblib|cloudpickle|import pickle|from pickle|dill"
+        r"|allow_pickle=True|np\.load\b|joblib|cloudpickle|import pickle\b|from pickle\b|dill"
     )
     found = {
         str(file)

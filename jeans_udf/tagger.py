@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import torch
 
@@ -23,6 +24,7 @@ from jeans_udf.models.classifier import Attributes, Classifier, build_classifier
 from jeans_udf.models.detections import Detections
 from jeans_udf.models.detector import Detector, open_proposer
 from jeans_udf.models.detector_config import build_detector, load_weights, read_detector_config
+from jeans_udf.models.folding import folded
 from jeans_udf.models.halving import Halving
 from jeans_udf.rows import Found, Row, rejected_row, tagged_row
 
@@ -165,6 +167,9 @@ def load_detector(bundle: Bundle, config: TaggingConfig, device: torch.device) -
     cfg = read_detector_config(bundle.path(spec.config))
     model = build_detector(cfg)
     load_weights(model, bundle.path(spec.weights))
+    backbone: Any = model.backbone
+    if hasattr(backbone, "bottom_up"):
+        backbone.bottom_up = folded(backbone.bottom_up)
     proposer = None
     if spec.proposer_config and spec.proposer_weights:
         proposer = open_proposer(
@@ -190,7 +195,7 @@ def load_classifier(bundle: Bundle, device: torch.device) -> Classifier:
     model = build_classifier(spec.backbone, bundle.vocabulary)
     load_weights(model, bundle.path(spec.weights))
     return Classifier(
-        model,
+        folded(model),
         bundle.vocabulary,
         size=spec.size,
         mean=spec.mean,

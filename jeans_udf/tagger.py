@@ -146,7 +146,7 @@ class Tagger:
             answers = self._classify_together(chunk)
             for garment, (attributes, real) in zip(chunk, answers, strict=True):
                 garment.attributes = attributes
-                # The detector's score, times the chance that the crop shows a garment at all: skirts
+                # The detector's score, times the chance that the crop shows a garment: skirts
                 # and shirts look like garments of ours until they are seen alone and larger.
                 garment.score *= real
 

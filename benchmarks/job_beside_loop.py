@@ -29,7 +29,7 @@ from jeans_udf import tables
 from jeans_udf.bundle import open_bundle
 from jeans_udf.config import load_config
 from jeans_udf.images import decode_image
-from jeans_udf.session import build_session
+from jeans_udf.session import COMMON_SETTINGS, build_session
 from jeans_udf.tagging import run_tagging
 
 
@@ -77,6 +77,9 @@ def loop_share(
 
 def bare_loop(files: list[str], bundle: str, processes: int) -> tuple[float, int]:
     """(seconds, garments) of one round, models loaded before."""
+    # The same allocator settings as the job's Python workers.
+    prefix = "spark.executorEnv."
+    os.environ |= {k.removeprefix(prefix): v for k, v in COMMON_SETTINGS.items() if prefix in k}
     context = multiprocessing.get_context("spawn")
     ready, done, start = context.Queue(), context.Queue(), context.Event()
     workers = [

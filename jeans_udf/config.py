@@ -62,8 +62,8 @@ class Device(Section):
 
     kind: Literal["auto", "cpu", "cuda"] = "auto"
     """`auto` takes the GPU that Spark gave the task, else a visible one, else the CPU."""
-    batch_pixels: int = Field(800_000, gt=0)
-    """Most pixels of the detector's canvases in one device batch (8 images at 320 x 320)."""
+    batch_pixels: int = Field(1_600_000, gt=0)
+    """Most pixels of the detector's canvases in one device batch (7 images at 448 x 448)."""
     crops_per_batch: int = Field(16, gt=0)
     """Most garment crops in one classifier batch."""
     threads: int = Field(0, ge=0)

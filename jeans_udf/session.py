@@ -37,6 +37,11 @@ COMMON_SETTINGS = {
     "spark.python.worker.killOnIdleTimeout": "true",
     "spark.sql.execution.pyspark.udf.idleTimeoutSeconds": "600",
     "spark.sql.execution.pyspark.udf.killOnIdleTimeout": "true",
+    # glibc gives large blocks back to the system at once and fetches them anew for each layer of a
+    # network; kept, they make the models a third faster on a CPU. A worker keeps its largest need.
+    "spark.executorEnv.MALLOC_MMAP_THRESHOLD_": "4294967296",
+    "spark.executorEnv.MALLOC_TRIM_THRESHOLD_": "4294967296",
+    "spark.executorEnv.MALLOC_TOP_PAD_": "67108864",
     "spark.log.level": "WARN",
 }
 

@@ -101,11 +101,13 @@ def main() -> int:
         "--longest-side", course.longest_side, "--learning-rate", course.learning_rate,
         "--negative-share", course.negative_share, "--repeat-below", "0.25", "--paste", "0.12",
         "--warmup-steps", "100", "--precision", args.precision, "--seed", "5")  # fmt: skip
+    averaged = runs / "averaged"
+    run("scripts/average_weights.py", runs / "detector", "--output", averaged)
     run("jobs/train_classifier.py", *train, *labels, *validation, *none,
-        "--detector", runs / "detector", "--weights", classifier, "--output", runs / "classifier",
+        "--detector", averaged, "--weights", classifier, "--output", runs / "classifier",
         "--epochs", course.classifier_epochs, "--learning-rate", course.classifier_rate)
     run("jobs/build_bundle.py", "--name", "jeans-lite0", "--version", "2", *validation,
-        "--detector", runs / "detector", "--classifier", runs / "classifier",
+        "--detector", averaged, "--classifier", runs / "classifier",
         "--training-data", "conf/training_data.yaml", "--output", args.output)
     return 0
 

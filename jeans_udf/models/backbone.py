@@ -122,6 +122,3 @@ def build_pyramid_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> FPN:
         top_block=TOPS[pyramid.TOP](last, channels, cfg.MODEL.FPN.OUT_CHANNELS),
         fuse_type=cfg.MODEL.FPN.FUSE_TYPE,
     )
-
-
-BACKBONE_REGISTRY._obj_map.setdefault("build_timm_fpn_backbone", build_pyramid_backbone)

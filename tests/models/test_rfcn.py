@@ -34,7 +34,7 @@ def _cfg(*changes: Any) -> CfgNode:
         "MODEL.PIXEL_MEAN", [127.0, 127.0, 127.0],
         "MODEL.PIXEL_STD", [64.0, 64.0, 64.0],
         "MODEL.MASK_ON", False,
-        "MODEL.BACKBONE.NAME", "build_timm_fpn_backbone",
+        "MODEL.BACKBONE.NAME", "build_pyramid_backbone",
         "MODEL.TIMM.NAME", "mobilenetv3_small_050",
         "MODEL.TIMM.FREEZE_AT", 0,
         "MODEL.FPN.IN_FEATURES", ["s3", "s4", "s5"],

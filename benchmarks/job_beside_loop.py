@@ -37,36 +37,24 @@ def loop_share(
     files: list[str], bundle: str, ready: Queue, start: Event, done: Queue
 ) -> None:
     """One process of the bare loop."""
-    from jeans_udf.geometry import cutout
-    from jeans_udf.tagger import load_classifier, load_detector
+    from jeans_udf.tagger import Tagger
 
     torch.set_num_threads(1)
-    opened, config, device = open_bundle(bundle), load_config(), torch.device("cpu")
-    detector, classifier = load_detector(opened, config, device), load_classifier(opened, device)
+    config = load_config()
+    tagger = Tagger(open_bundle(bundle), config, torch.device("cpu"))
     ready.put(1)
     start.wait()
     garments, waiting = 0, {}
 
     def flush(group: list) -> int:
-        squares, categories, scores = [], [], []
-        results = detector.detect([canvas for _, canvas in group])
-        for (pixels, _), found in zip(group, results, strict=True):
-            masks = found.full_masks(*pixels.shape[:2])
-            for index in range(len(found)):
-                crop = cutout(pixels, None if masks is None else masks[index], found.boxes[index])
-                squares.append(classifier.prepare(crop))
-                categories.append(opened.vocabulary.categories[found.classes[index]])
-                scores.append(float(found.scores[index]))
-        answers = classifier.classify(squares, categories)
-        real = [chance for _, chance in answers]
-        index = opened.vocabulary.categories.index
-        least = [detector.threshold(index(name)) for name in categories]
-        kept = [s * r >= t for s, r, t in zip(scores, real, least, strict=True)]
-        return sum(kept)
+        results = tagger.detector.detect([canvas for _, canvas in group])
+        found = [tagger.cut(pixels, d) for (pixels, _), d in zip(group, results, strict=True)]
+        tagger.classify([garment for garments in found for garment in garments])
+        return sum(len(tagger.kept(garments)) for garments in found)
 
     for file in files:
         pixels = decode_image(Path(file).read_bytes(), config.images)
-        canvas = detector.prepare(pixels)
+        canvas = tagger.detector.prepare(pixels)
         group = waiting.setdefault(canvas.shape, [])
         group.append((pixels, canvas))
         if (len(group) + 1) * canvas.shape[0] * canvas.shape[1] > config.device.batch_pixels:

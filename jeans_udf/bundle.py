@@ -56,20 +56,40 @@ class ClassifierSpec(Section):
     """Name of a timm network."""
     weights: str
     """Safetensors file within the bundle."""
+    view: Literal["masked", "dimmed", "box", "margin"] = "masked"
+    """What it sees of a garment: alone on grey, its surroundings dimmed, its box, with a margin."""
     size: int
-    """Side of the square that a masked crop is fitted into, pixels."""
+    """Side of the square that a crop is fitted into, pixels."""
+    input_size: int | None = None
+    """Side that the square is then scaled to, when it is another."""
     mean: tuple[float, float, float]
     """Subtracted from RGB values of 0 to 1."""
     std: tuple[float, float, float]
     """Divides what is left."""
+    temperatures: dict[str, float] = {}
+    """Divide the logits of each group, and of the verdict (``category``), before scores are made
+    of them: fitted on validation crops, so that a score says how often it is right."""
     thresholds: dict[str, float]
-    """Least score of each label of multi-label groups, and of each exclusive group to answer."""
+    """Least score of each label, and of each exclusive group to answer, where a label has none."""
     head: Literal["linear", "fastai"] = "linear"
     """What stands on the backbone: one linear layer, or the head of fastai's vision learners."""
     verdict: bool = True
     """Whether it also tells crops without a garment (``category:none``, …) after the labels."""
     scores: Literal["groups", "sigmoid"] = "groups"
     """A softmax within exclusive groups and sigmoids elsewhere, or a sigmoid for every label."""
+
+
+class CombinationSpec(Section):
+    """How detector and classifier decide together; see `models.combination`."""
+
+    detector: float
+    """Weight of the detector's log-chances."""
+    classifier: float
+    """Weight of the verdict's."""
+    none_bias: float
+    """Added to the log-odds of none."""
+    least_score: float
+    """Detections that the detector gives less are not shown to the classifier."""
 
 
 class Manifest(Section):
@@ -82,6 +102,8 @@ class Manifest(Section):
     vocabulary: dict[str, Any]
     detector: DetectorSpec
     classifier: ClassifierSpec
+    combination: CombinationSpec | None = None
+    """None: the detector decides, and the classifier's ``none`` lowers its score."""
     training_data: list[dict[str, Any]]
     """Name, licence, source and numbers of each data set."""
     metrics: dict[str, Any]

@@ -86,7 +86,7 @@ def cutout(image: np.ndarray, mask: np.ndarray | None, box: np.ndarray) -> np.nd
     if mask is not None and mask.shape != (height, width):
         raise ValueError(f"cutout: mask is {mask.shape}, wanted the image's {(height, width)}")
     tight = mask_box(mask) if mask is not None else None
-    left, top, right, bottom = _whole_pixels(box if tight is None else tight, height, width)
+    left, top, right, bottom = whole_pixels(box if tight is None else tight, height, width)
     picture = image[top:bottom, left:right]
     crop = np.empty((*picture.shape[:2], 4), dtype=np.uint8)
     if mask is None:
@@ -99,7 +99,7 @@ def cutout(image: np.ndarray, mask: np.ndarray | None, box: np.ndarray) -> np.nd
     return crop
 
 
-def _whole_pixels(box: np.ndarray, height: int, width: int) -> tuple[int, int, int, int]:
+def whole_pixels(box: np.ndarray, height: int, width: int) -> tuple[int, int, int, int]:
     """The pixels that ``box`` touches inside the image, at least one of them."""
     x_min, y_min, x_max, y_max = (float(edge) for edge in box)
     left = min(max(math.floor(x_min), 0), width - 1)

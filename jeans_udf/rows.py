@@ -13,6 +13,7 @@ import numpy as np
 
 from jeans_udf.ahead import Decoded
 from jeans_udf.errors import Rejected
+from jeans_udf.geometry import cutout, encode_rle
 from jeans_udf.images import encode_png_rgba
 from jeans_udf.models.classifier import Attributes
 from jeans_udf.vocabulary import Vocabulary
@@ -22,16 +23,21 @@ Row = dict[str, Any]
 
 @dataclass
 class Found:
-    """A garment on its way: ``crop (h, w, 4) uint8`` RGBA, ``square`` the classifier's input."""
+    """A garment on its way: ``mask (H, W) bool`` of the photo, ``square`` the classifier's input.
+
+    ``class_scores (C,)`` are the detector's for every category; ``category`` and ``score`` are its
+    best until the classifier has been heard.
+    """
 
     number: int
     category: str
     score: float
+    class_scores: np.ndarray
     box: np.ndarray
-    mask: dict[str, Any] | None
-    mask_area: int | None
-    crop: np.ndarray
+    mask: np.ndarray | None
     square: np.ndarray
+    verdict: np.ndarray | None = None
+    """The classifier's; see `models.classifier.Judged`."""
     attributes: Attributes | None = None
 
 
@@ -57,12 +63,12 @@ def tagged_row(
     vocabulary: Vocabulary,
     seconds: Mapping[str, float],
 ) -> Row:
-    """The row of an image that was looked at; encodes its crops as PNG."""
-    assert image.sha256 is not None and image.canvas is not None
+    """The row of an image that was looked at; cuts its crops, encodes them and the masks."""
+    assert image.sha256 is not None and image.canvas is not None and image.pixels is not None
     start = time.perf_counter()
     rows = [
-        _garment(garment, garment_id(image.source.image_id, image.sha256, model_version,
-                                     garment.number), vocabulary)
+        _garment(garment, image.pixels, garment_id(image.source.image_id, image.sha256,
+                                                   model_version, garment.number), vocabulary)
         for garment in garments
     ]
     status = {"status": "tagged" if rows else "no_garment", "reason": None, "detail": None}
@@ -94,7 +100,7 @@ def _row(
     }
 
 
-def _garment(garment: Found, key: str, vocabulary: Vocabulary) -> Row:
+def _garment(garment: Found, pixels: np.ndarray, key: str, vocabulary: Vocabulary) -> Row:
     attributes = garment.attributes
     assert attributes is not None
     row: Row = {
@@ -104,7 +110,7 @@ def _garment(garment: Found, key: str, vocabulary: Vocabulary) -> Row:
         "score": garment.score,
         "box": dict(zip(("x_min", "y_min", "x_max", "y_max"), garment.box.tolist(), strict=True)),
         "mask": _mask(garment.mask),
-        "mask_area": garment.mask_area,
+        "mask_area": None if garment.mask is None else int(garment.mask.sum()),
     }
     for group in vocabulary.groups:
         if group.exclusive:
@@ -114,12 +120,14 @@ def _garment(garment: Found, key: str, vocabulary: Vocabulary) -> Row:
             row[group.name] = attributes.multiple[group.name]
     row["attributes"] = attributes.labels
     row["attribute_scores"] = attributes.scores
-    row["crop"] = encode_png_rgba(garment.crop)
-    row["crop_height"], row["crop_width"] = garment.crop.shape[:2]
+    crop = cutout(pixels, garment.mask, garment.box)
+    row["crop"] = encode_png_rgba(crop)
+    row["crop_height"], row["crop_width"] = crop.shape[:2]
     return row
 
 
-def _mask(rle: dict[str, Any] | None) -> Row | None:
-    if rle is None:
+def _mask(mask: np.ndarray | None) -> Row | None:
+    if mask is None:
         return None
+    rle = encode_rle(mask)
     return {"height": rle["size"][0], "width": rle["size"][1], "counts": rle["counts"]}

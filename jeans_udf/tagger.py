@@ -13,14 +13,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
 import torch
 
 from jeans_udf.ahead import DecodeAhead, Decoded, SourceImage
 from jeans_udf.bundle import Bundle
 from jeans_udf.config import TaggingConfig
 from jeans_udf.errors import Rejected
-from jeans_udf.geometry import cutout, encode_rle
-from jeans_udf.models.classifier import Attributes, Classifier, build_classifier
+from jeans_udf.models.classifier import Classifier, Judged, build_classifier
+from jeans_udf.models.combination import Combination
 from jeans_udf.models.detections import Detections
 from jeans_udf.models.detector import Detector, open_proposer
 from jeans_udf.models.detector_config import build_detector, load_weights, read_detector_config
@@ -38,11 +39,10 @@ class Tagger:
         self.config = config
         self.detector = load_detector(bundle, config, device)
         self.classifier = load_classifier(bundle, device)
-        self._classify_together: Halving[Found, tuple[Attributes, float]] = Halving(
-            lambda garments: self.classifier.classify(
-                [garment.square for garment in garments],
-                [garment.category for garment in garments],
-            )
+        self.combination = load_combination(bundle)
+        self.thresholds = final_thresholds(bundle, config)
+        self._judge_together: Halving[Found, Judged] = Halving(
+            lambda garments: self.classifier.judge([garment.square for garment in garments])
         )
 
     def tag(self, images: Iterable[SourceImage]) -> Iterator[Row]:
@@ -104,9 +104,12 @@ class Tagger:
         canvases = [image.canvas for image in batch if image.canvas is not None]
         detections = self.detector.detect(canvases)
         detected = time.perf_counter()
-        found = [self._cut(image, d) for image, d in zip(batch, detections, strict=True)]
-        self._classify([garment for garments in found for garment in garments])
-        found = [self._verified(garments) for garments in found]
+        found = []
+        for image, of_image in zip(batch, detections, strict=True):
+            assert image.pixels is not None
+            found.append(self.cut(image.pixels, of_image))
+        self.classify([garment for garments in found for garment in garments])
+        found = [self.kept(garments) for garments in found]
         seconds = {
             "detect": (detected - start) / len(batch),
             "classify": (time.perf_counter() - detected) / len(batch),
@@ -116,44 +119,55 @@ class Tagger:
             for image, garments in zip(batch, found, strict=True)
         ]
 
-    def _cut(self, image: Decoded, detections: Detections) -> list[Found]:
-        assert image.pixels is not None
-        height, width = image.pixels.shape[:2]
-        masks = detections.full_masks(height, width)
+    def look(self, image: np.ndarray) -> list[Found]:
+        """Every detection of ``image (H, W, 3) uint8`` RGB, judged, whatever its score."""
+        garments = self.cut(image, self.detector.detect([self.detector.prepare(image)])[0])
+        self.classify(garments)
+        return garments
+
+    def cut(self, image: np.ndarray, detections: Detections) -> list[Found]:
+        """The garments of ``image``: cut from its own pixels, nothing is decoded again."""
+        masks = detections.full_masks(*image.shape[:2])
         garments = []
         for index in range(len(detections)):
             mask = masks[index] if masks is not None and masks[index].any() else None
-            rle = encode_rle(mask) if mask is not None else None
-            crop = cutout(image.pixels, mask, detections.boxes[index])
             garments.append(
                 Found(
                     number=index,
                     category=self.vocabulary.categories[int(detections.classes[index])],
                     score=float(detections.scores[index]),
+                    class_scores=detections.class_scores[index],
                     box=detections.boxes[index],
-                    mask=rle,
-                    mask_area=int(mask.sum()) if mask is not None else None,
-                    crop=crop,
-                    square=self.classifier.prepare(crop),
+                    mask=mask,
+                    square=self.classifier.prepare(image, mask, detections.boxes[index]),
                 )
             )
         return garments
 
-    def _classify(self, garments: Sequence[Found]) -> None:
+    def classify(self, garments: Sequence[Found]) -> None:
+        """Give each garment the category, score and attributes that both models agree on."""
         size = self.config.device.crops_per_batch
         for start in range(0, len(garments), size):
             chunk = garments[start : start + size]
-            answers = self._classify_together(chunk)
-            for garment, (attributes, real) in zip(chunk, answers, strict=True):
-                garment.attributes = attributes
-                # The detector's score, times the chance that the crop shows a garment: skirts
-                # and shirts look like garments of ours until they are seen alone and larger.
-                garment.score *= real
+            for garment, judged in zip(chunk, self._judge_together(chunk), strict=True):
+                self._settle(garment, judged)
 
-    def _verified(self, garments: list[Found]) -> list[Found]:
+    def _settle(self, garment: Found, judged: Judged) -> None:
+        """Category and score of both models together, and the attributes of that category."""
+        garment.verdict = verdict = judged.verdict
+        if self.combination is not None and verdict is not None:
+            best, chance = self.combination.decide(garment.class_scores[None], verdict[None])
+            garment.category = self.vocabulary.categories[int(best[0])]
+            garment.score = float(chance[0])
+        elif verdict is not None:
+            # The detector's score, times the chance that the crop shows a garment: skirts
+            # and shirts look like garments of ours until they are seen alone and larger.
+            garment.score *= float(1 - verdict[0])
+        garment.attributes = self.classifier.decide(judged, garment.category)
+
+    def kept(self, garments: list[Found]) -> list[Found]:
         """Those that stay above the threshold, numbered best first."""
-        index = self.vocabulary.categories.index
-        kept = [g for g in garments if g.score >= self.detector.threshold(index(g.category))]
+        kept = [g for g in garments if g.score >= self.thresholds[g.category]]
         kept.sort(key=lambda garment: -garment.score)
         for number, garment in enumerate(kept):
             garment.number = number
@@ -174,18 +188,36 @@ def load_detector(bundle: Bundle, config: TaggingConfig, device: torch.device) -
         proposer = open_proposer(
             bundle.path(spec.proposer_config), bundle.path(spec.proposer_weights)
         )
-    threshold = config.detection.score_threshold
-    index = bundle.vocabulary.categories.index
-    own = {index(name): value for name, value in spec.category_thresholds.items()}
+    thresholds = final_thresholds(bundle, config)
+    combination = bundle.manifest.combination
+    if combination is not None:
+        # What the detector alone is less sure of may still be kept.
+        thresholds = dict.fromkeys(thresholds, min(combination.least_score, *thresholds.values()))
     return Detector(
         model,
         longest_side=cfg.INPUT.MAX_SIZE_TEST,
-        score_threshold=spec.score_threshold if threshold is None else threshold,
-        category_thresholds=own if threshold is None else {},
+        score_threshold=min(thresholds.values()),
+        category_thresholds=dict(enumerate(thresholds.values())),
         max_garments=config.detection.max_garments,
         device=device,
         proposer=proposer,
     )
+
+
+def load_combination(bundle: Bundle) -> Combination | None:
+    """How the bundle's two models decide together; None where the detector decides alone."""
+    spec = bundle.manifest.combination
+    if spec is None or not bundle.manifest.classifier.verdict:
+        return None
+    return Combination(spec.detector, spec.classifier, spec.none_bias)
+
+
+def final_thresholds(bundle: Bundle, config: TaggingConfig) -> dict[str, float]:
+    """Category -> least score of a garment in the tables, in the vocabulary's order."""
+    spec, given = bundle.manifest.detector, config.detection.score_threshold
+    own = {} if given is not None else spec.category_thresholds
+    common = spec.score_threshold if given is None else given
+    return {name: own.get(name, common) for name in bundle.vocabulary.categories}
 
 
 def load_classifier(bundle: Bundle, device: torch.device) -> Classifier:
@@ -198,9 +230,12 @@ def load_classifier(bundle: Bundle, device: torch.device) -> Classifier:
     return Classifier(
         folded(model),
         bundle.vocabulary,
+        view=spec.view,
         size=spec.size,
+        input_size=spec.input_size,
         mean=spec.mean,
         std=spec.std,
+        temperatures=spec.temperatures,
         thresholds=spec.thresholds,
         device=device,
         verdict=spec.verdict,

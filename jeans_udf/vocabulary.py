@@ -145,7 +145,7 @@ def _check_clashes(groups: Sequence[Group], where: str) -> None:
                 "score; wanted another name"
             )
         for label in group.labels:
-            if not group.exclusive and label in exclusive:
+            if label in exclusive:
                 raise ConfigError(
                     f"vocabulary {where}: group {group.name!r}: label {label!r} is the name of an "
                     "exclusive group, and both have a threshold; rename one"

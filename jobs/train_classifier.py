@@ -1,36 +1,52 @@
-"""Train the attribute classifier (fastai) on masked crops of annotated garments.
+"""Train the attribute classifier (fastai) by a recipe of conf/classifiers.
 
-Crops are cut from the photos by their COCO masks, as the tagging job cuts them. The labels CSV has
-file_path, annotation_id, category and a column for each group of the vocabulary. With --detector
-garments are cut as that detector finds them, and what it finds on photos without garments teaches
-the classifier to say so. Stop it at any time: the same command resumes from the last whole epoch.
-Give --photos, --annotations and --labels several times to train on several sets.
+Recipes: default (the shipped one's), progressive and fine_tune (the original project's fastai v1
+and v2 notebooks). Labels are a CSV or Parquet file: the notebooks' file_path,label with labels
+parted by spaces, or file_path and one column for each group of the vocabulary.
 
-Example:
-  python jobs/train_classifier.py --photos DIR --annotations DIR/instances_train.json \\
-      --labels DIR/attributes_train.csv --val-photos DIR --val-annotations DIR/instances_val.json \\
-      --val-labels DIR/attributes_val.csv --output runs/classifier
+With --annotations (COCO) garments are cut out by their masks, as the tagging job shows them to the
+classifier; rows need annotation_id. With --detector they are cut as that detector finds them, which
+is closer still, and what it finds on --negatives teaches what is no garment. Without --annotations
+each photo is one picture of a garment, as in the notebooks, and without --val-labels a fifth of the
+photos (seed 42) is kept back for validation.
+
+Stop it at any time: the same command resumes from the last whole epoch. It leaves classifier.json
+and classifier.safetensors for jobs/build_bundle.py, metrics.json and labels.md, and pictures: the
+learning rate found, loss curves, a batch as the network sees it, results, top losses.
+
+Examples:
+  the notebooks' way: pictures and a labels file
+    python jobs/train_classifier.py --recipe fine_tune --backbone resnet34 --photos DIR \\
+        --labels DIR/labels.csv --output runs/fine_tune
+  the default's way, on your COCO annotations
+    python jobs/train_classifier.py --photos DIR --annotations DIR/instances_train.json \\
+        --labels DIR/attributes_train.csv --val-photos DIR \\
+        --val-annotations DIR/instances_val.json --val-labels DIR/attributes_val.csv \\
+        --detector jeans_udf/bundles/default \\
+        --weights build/imagenet_lite2.safetensors --output runs/classifier
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from jeans_udf.errors import EXIT_USAGE, ConfigError, UsageError
-from jeans_udf.evaluation.plots import plot_classifier_training, plot_label_scores
-from jeans_udf.labels.dropping import load_labels
-from jeans_udf.labels.labelled import garment_labels
+from jeans_udf.labels.dropping import add_drop_faulty, dropped_codes
 from jeans_udf.models.classifier import build_classifier
-from jeans_udf.models.detector import Detector, open_detector
-from jeans_udf.training.classifier import MEAN, STD, Recipe, load_pretrained, train_classifier
-from jeans_udf.training.coco import negatives_as_photos, read_coco, read_negatives
-from jeans_udf.training.crops import Crop, cut_crops
-from jeans_udf.vocabulary import Vocabulary, load_vocabulary
+from jeans_udf.models.detector import open_detector
+from jeans_udf.training.backbone_weights import load_backbone, statistics
+from jeans_udf.training.classifier import train_classifier
+from jeans_udf.training.classifier_data import CropSets
+from jeans_udf.training.classifier_recipe import ClassifierRecipe, read_classifier_recipe
+from jeans_udf.training.classifier_run import write_run
+from jeans_udf.training.classifier_sets import LabelledSet, Sources, gather_crops
+from jeans_udf.training.crops import Cut
+from jeans_udf.vocabulary import NO_GARMENT, load_vocabulary
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -38,48 +54,65 @@ def parse_arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
+    add("--recipe", default="default", metavar="NAME_OR_YAML",
+        help="a name of conf/classifiers, or a YAML of your own")
     add("--vocabulary", default="conf/vocabulary.yaml", help="groups and labels in order")
-    add("--photos", action="append", required=True, help="folder of training photos")
-    add("--annotations", action="append", required=True, help="COCO file, one for each --photos")
-    add("--labels", action="append", required=True, help="labels CSV, one for each --photos")
-    add("--val-photos", required=True, help="folder of validation photos")
-    add("--val-annotations", required=True, help="their COCO file")
-    add("--val-labels", required=True, help="their labels CSV")
-    add("--detector", type=Path, help="output of train_detector.py")
+    add("--photos", action="append", required=True, metavar="DIR",
+        help="folder of training photos; may be given several times, as may its files below")
+    add("--labels", action="append", required=True, metavar="FILE",
+        help="labels CSV or Parquet, one for each --photos")
+    add("--annotations", action="append", default=[], metavar="FILE",
+        help="COCO file, one for each --photos")
+    add("--val-photos", metavar="DIR", help="folder of validation photos")
+    add("--val-labels", metavar="FILE", help="their labels")
+    add("--val-annotations", metavar="FILE", help="their COCO file")
+    add_drop_faulty(parser)
+    add("--detector", type=Path, metavar="DIR", help="output of train_detector.py, or a bundle")
     add("--negatives", nargs=2, action="append", default=[], metavar=("DIR", "LIST"),
         help="folder, and a text file of its photos that show no garment, one path a line")
-    add("--backbone", default="tf_efficientnet_lite0", help="name of a timm network")
-    add("--weights", help="safetensors to start from: a backbone, or another classifier")
-    add("--size", type=int, default=224, help="side of the square crop in pixels")
+    add("--backbone", help="name of a timm network to take instead of the recipe's")
+    add("--view", choices=("masked", "dimmed", "box", "margin"),
+        help="what it sees of a garment, instead of the recipe's")
+    add("--weights", type=Path, metavar="FILE",
+        help="safetensors to start from: a backbone (scripts/imagenet_weights.py, "
+        "jobs/import_weights.py), or another classifier; without it all is learnt from nothing")
     add("--output", required=True, type=Path, help="folder to write; resumed when it exists")
-    add("--epochs", type=int, default=Recipe.epochs)
-    add("--batch-size", type=int, default=Recipe.batch_size)
-    add("--learning-rate", type=float, default=Recipe.learning_rate)
-    add("--seed", type=int, default=Recipe.seed)
+    add("--seed", type=int, default=0)
     add("--threads", type=int, default=0, help="torch's CPU threads; 0: all cores")
     return parser.parse_args()
 
 
-def training_crops(
-    args: argparse.Namespace, vocabulary: Vocabulary, detector: Detector | None
-) -> list[Crop]:
-    sets = (args.photos, args.annotations, args.labels)
-    if len({len(values) for values in sets}) != 1:
+def labelled_sets(args: argparse.Namespace) -> Sources:
+    counts = len(args.photos), len(args.labels), len(args.annotations)
+    if counts[0] != counts[1] or counts[2] not in (0, counts[0]):
         raise ConfigError(
-            f"--photos, --annotations and --labels are given {[len(v) for v in sets]} times; "
-            "wanted one of each for every set, in the same order"
+            f"--photos, --labels and --annotations are given {counts[0]}, {counts[1]} and "
+            f"{counts[2]} times; wanted one of each for every set, in the same order, or no "
+            "--annotations at all"
         )
-    crops = []
-    for number, (folder, file, labels) in enumerate(zip(*sets, strict=True)):
-        photos = read_coco(folder, file, vocabulary.categories)
-        place = args.output / "crops" / f"train_{number}"
-        known = garment_labels(load_labels(labels, vocabulary))
-        crops += cut_crops(photos, known, place, args.size, detector)
-    for number, (folder, listing) in enumerate(args.negatives):
-        photos = negatives_as_photos(read_negatives(listing, folder))
-        place = args.output / "crops" / f"negatives_{number}"
-        crops += cut_crops(photos, {}, place, args.size, detector)
-    return crops
+    if (args.val_photos is None) != (args.val_labels is None) or (
+        args.val_labels is not None and (args.val_annotations is None) != (not args.annotations)
+    ):
+        raise ConfigError(
+            "--val-photos and --val-labels go together, with --val-annotations where the training "
+            "sets have --annotations"
+        )
+    notes: Sequence[str | None] = args.annotations or [None] * len(args.photos)
+    train = [_set(*each) for each in zip(args.photos, args.labels, notes, strict=True)]
+    valid = None
+    if args.val_labels is not None:
+        valid = _set(args.val_photos, args.val_labels, args.val_annotations)
+    return Sources(train, valid, args.negatives, dropped_codes(args.drop_faulty))
+
+
+def _set(photos: str, labels: str, annotations: str | None) -> LabelledSet:
+    return LabelledSet(Path(photos), Path(labels), Path(annotations) if annotations else None)
+
+
+def read_recipe(args: argparse.Namespace) -> ClassifierRecipe:
+    changed = {"backbone": args.backbone, "view": args.view}
+    recipe = read_classifier_recipe(args.recipe)
+    return recipe.model_copy(update={key: value for key, value in changed.items() if value})
 
 
 def main() -> int:
@@ -88,37 +121,33 @@ def main() -> int:
         torch.set_num_threads(args.threads)
     try:
         vocabulary = load_vocabulary(args.vocabulary)
+        recipe, sources = read_recipe(args), labelled_sets(args)
+        torch.manual_seed(args.seed)
+        model = build_classifier(
+            recipe.backbone, vocabulary, recipe.drop_rate, recipe.head, verdict=recipe.has_verdict
+        )
+        if args.weights:
+            load_backbone(model, args.weights)
         detector = None
         if args.detector:
             # A low score, so that there are many crops to learn from what is no garment.
             detector = open_detector(args.detector, torch.device("cpu"),
                                      score_threshold=0.1, max_garments=5)  # fmt: skip
-        train = training_crops(args, vocabulary, detector)
-        valid = cut_crops(
-            read_coco(args.val_photos, args.val_annotations, vocabulary.categories),
-            garment_labels(load_labels(args.val_labels, vocabulary)),
-            args.output / "crops" / "valid",
-            args.size,
-            detector,
-        )
-        recipe = Recipe(epochs=args.epochs, batch_size=args.batch_size,
-                        learning_rate=args.learning_rate, seed=args.seed)
-        torch.manual_seed(args.seed)
-        model = build_classifier(args.backbone, vocabulary, recipe.drop_rate)
-        if args.weights:
-            load_pretrained(model, Path(args.weights))
+        cut = Cut(recipe.view, recipe.cut_size, detector)
+        train, valid = gather_crops(sources, vocabulary, cut, args.output / "crops")
+        if not recipe.has_verdict:
+            train, valid = ([c for c in crops if c.category != NO_GARMENT]
+                            for crops in (train, valid))  # fmt: skip
+        sets = CropSets(train, valid, vocabulary, *statistics(recipe.backbone))
+        print(f"{len(train)} crops, {len(valid)} for validation", file=sys.stderr)
+        trained = train_classifier(model, sets, recipe, args.output, args.seed)
     except UsageError as error:
         print(f"train_classifier: {error}", file=sys.stderr)
         return EXIT_USAGE
-    print(f"{len(train)} garments, {len(valid)} for validation", file=sys.stderr)
-    metrics = train_classifier(model, train, valid, vocabulary, recipe=recipe, output=args.output)
-    spec = {"backbone": args.backbone, "size": args.size, "mean": MEAN, "std": STD,
-            "thresholds": metrics["thresholds"]}
-    (args.output / "classifier.json").write_text(json.dumps(spec, indent=1))
-    plot_classifier_training(args.output)
-    plot_label_scores(metrics["labels"], args.output / "labels.png")
-    print(f"micro F1 {metrics['micro_f1']:.3f}, macro F1 {metrics['macro_f1']:.3f} on the "
-          f"validation garments; wrote {args.output}")
+    figures = write_run(trained, sets, recipe, args.output)
+    print((args.output / "labels.md").read_text())
+    print(f"micro F1 {figures['micro_f1']:.3f}, macro F1 {figures['macro_f1']:.3f} on "
+          f"{figures['garments']} validation garments; wrote {args.output}")  # fmt: skip
     return 0
 
 

@@ -22,7 +22,7 @@ import torch
 
 from jeans_udf.bundle import open_bundle
 from jeans_udf.config import ImageLimits, TaggingConfig
-from jeans_udf.geometry import cutout, decode_rle, encode_rle
+from jeans_udf.geometry import decode_rle, encode_rle
 from jeans_udf.images import decode_image
 from jeans_udf.tagger import Tagger
 from jeans_udf.training.progress import Progress
@@ -55,7 +55,7 @@ def find_garment(
     masks = found.full_masks(*image.shape[:2])
     if masks is None or not len(found):
         return None
-    squares = [tagger.classifier.prepare(cutout(image, mask, box))
+    squares = [tagger.classifier.prepare(image, mask, box)
                for mask, box in zip(masks, found.boxes, strict=True)]  # fmt: skip
     categories = tagger.vocabulary.categories
     first = len(tagger.vocabulary.labels)

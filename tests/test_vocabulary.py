@@ -63,6 +63,7 @@ def test_the_shipped_vocabulary_is_the_designs() -> None:
         (lambda v: v["groups"]["wash"].update(labels=[[["x"]] * 9]), "got a list of 9"),
         (lambda v: v["groups"]["wash"].update(labels=[541, "541"]), "twice"),
         (lambda v: v["groups"]["details"].update(labels=["wash"]), "name of an exclusive group"),
+        (lambda v: v["groups"]["wash"].update(labels=["wash"]), "name of an exclusive group"),
         (lambda v: v["groups"].update(wash_score=v["groups"].pop("details")), "another group's sc"),
         (lambda v: v["categories"].append("none"), "'none' is what the classifier says"),
     ],

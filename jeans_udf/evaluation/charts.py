@@ -11,12 +11,9 @@ from matplotlib.ticker import LogLocator
 
 from jeans_udf.evaluation.calibration import Bin
 from jeans_udf.evaluation.curves import IOUS, Curve
-from jeans_udf.evaluation.plots import plt, save_figure
+from jeans_udf.evaluation.plots import ALARM, DENIM, INK, QUIET, plain, plt, save_figure
 from jeans_udf.evaluation.thresholds import Step
 from jeans_udf.report.colours import category_colours
-
-DENIM, ALARM, QUIET, INK = "#2f5483", "#a3302a", "#b9c1cc", "#1c2430"
-"""Colours of the report's page."""
 
 
 def plot_curves(curves: Sequence[Curve], categories: Sequence[str], path: Path) -> Path:
@@ -54,7 +51,38 @@ def plot_reliability(bins: Sequence[Bin], error: float, path: Path) -> Path:
     bottom.bar_label(bars, fontsize=8)
     bottom.set(xlabel="score", ylabel="detections")
     bottom.margins(y=0.25)
-    _plain(top, bottom)
+    plain(top, bottom)
+    return save_figure(figure, path)
+
+
+def plot_calibration(
+    before: Sequence[Bin], after: Sequence[Bin], errors: tuple[float, float], path: Path
+) -> Path:
+    """`plot_reliability` of a classifier's scores before and after a change, side by side.
+
+    ``errors`` are the expected calibration errors of both; NaN where nothing was judged.
+    """
+    figure, panels = plt.subplots(
+        2, 2, figsize=(9.2, 5.6), sharex=True, sharey="row", height_ratios=(3, 1)
+    )
+    sides = zip(("before", "after"), (before, after), errors, panels.T, strict=True)
+    for name, bins, error, (top, bottom) in sides:
+        filled = [each for each in bins if each.count]
+        top.plot([0, 1], [0, 1], ls="--", color=INK, lw=1, label="what the score says")
+        top.plot([b.score for b in filled], [b.right for b in filled], "o-", color=DENIM, lw=2,
+                 ms=5, label="share that is true")  # fmt: skip
+        words = f"expected calibration error {error:.3f}" if filled else "nothing was judged"
+        top.set(xlim=(0, 1), ylim=(0, 1.02), title=f"{name}: {words}")
+        middle = [(each.low + each.high) / 2 for each in bins]
+        bars = bottom.bar(middle, [each.count for each in bins], width=0.92 / max(1, len(bins)),
+                          color=QUIET)  # fmt: skip
+        bottom.bar_label(bars, [_short(each.count) for each in bins], fontsize=8)
+        bottom.set(xlabel="score")
+        bottom.margins(y=0.25)
+    panels[0, 0].set_ylabel("share of labels that is true")
+    panels[0, 0].legend(loc="upper left", frameon=False)
+    panels[1, 0].set_ylabel("labels")
+    plain(*panels.flat)
     return save_figure(figure, path)
 
 
@@ -92,7 +120,7 @@ def plot_thresholds(steps: Sequence[Step], used: Sequence[float], path: Path) ->
         axes.axvline(value, color=QUIET, lw=1.2, zorder=0)
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="score threshold (grey: the model's)")
     axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False)
-    _plain(axes)
+    plain(axes)
     return save_figure(figure, path)
 
 
@@ -113,7 +141,7 @@ def plot_categories(
     axes.invert_yaxis()
     axes.set(xlim=(0, 1), xlabel="average precision")
     axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False)
-    _plain(axes)
+    plain(axes)
     return save_figure(figure, path)
 
 
@@ -130,7 +158,7 @@ def plot_recall(recall: Mapping[int, Mapping[str, float]], path: Path) -> Path:
     axes.minorticks_off()
     axes.set(ylim=(0, 1.02), xlabel="proposals of a photo, best first", ylabel="recall")
     axes.legend(loc="lower right", frameon=False)
-    _plain(axes)
+    plain(axes)
     return save_figure(figure, path)
 
 
@@ -148,22 +176,19 @@ def plot_comparison(points: Sequence[tuple[str, float, float]], path: Path) -> P
     axes.xaxis.set_minor_formatter("")
     axes.margins(x=0.25, y=0.2)
     axes.set(xlabel="photos a second, one at a time", ylabel="box AP")
-    _plain(axes)
+    plain(axes)
     return save_figure(figure, path)
 
 
 def _panels(count: int, width: float, height: float) -> tuple[Any, list[Any]]:
     figure, panels = plt.subplots(1, count, figsize=(width * count, height), squeeze=False)
-    _plain(*panels[0])
+    plain(*panels[0])
     return figure, list(panels[0])
-
-
-def _plain(*all_axes: Any) -> None:
-    for axes in all_axes:
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(color="#e3e6ea", lw=0.8)
-        axes.set_axisbelow(True)
 
 
 def _words(name: str) -> str:
     return name.replace("_", " ")
+
+
+def _short(count: int) -> str:
+    return f"{count:,}" if count < 10_000 else f"{count / 1000:,.0f}k"

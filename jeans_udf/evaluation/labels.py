@@ -1,4 +1,4 @@
-"""Precision, recall, F1 and support of labels; thresholds that maximise F1."""
+"""Precision, recall, F1 and support of labels, and what a threshold makes of scores."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def judged(truth: np.ndarray, vocabulary: Vocabulary) -> np.ndarray:
 
 def decisions(
     scores: np.ndarray,
-    categories: Sequence[str],
+    categories: Sequence[str | None],
     vocabulary: Vocabulary,
     thresholds: dict[str, float],
 ) -> np.ndarray:
@@ -97,36 +97,3 @@ def decisions(
         given = set(decide(values, category, vocabulary, thresholds).labels)
         chosen[row] = [name in given for name in names]
     return chosen
-
-
-def fit_thresholds(
-    scores: np.ndarray, truth: np.ndarray, vocabulary: Vocabulary
-) -> dict[str, float]:
-    """For each multi-label label the threshold of best F1, for each exclusive group of best F1.
-
-    A label with little support gets a threshold between the best one and 0.5, in proportion: the
-    best one of five garments is chance.
-    """
-    thresholds: dict[str, float] = {}
-    grid = np.round(np.arange(0.1, 0.91, 0.05), 2)
-    for name, span in vocabulary.spans().items():
-        group = vocabulary.group(name)
-        if group.exclusive:
-            known = truth[:, span].any(axis=1)
-            best = scores[known, span].argmax(1) if known.any() else np.zeros(0, dtype=int)
-            values, wanted = scores[known, span].max(1, initial=0), truth[known, span].argmax(1)
-            right = best == wanted
-            figures = [
-                2 * (right & (values >= t)).sum() / max(1, known.sum() + (values >= t).sum())
-                for t in grid
-            ]
-            thresholds[name] = float(grid[int(np.argmax(figures))])
-            continue
-        for offset, label in enumerate(group.labels):
-            column = span.start + offset
-            positives = int(truth[:, column].sum())
-            f1 = [label_figures(truth[:, column], scores[:, column] >= t)["f1"] for t in grid]
-            trust = min(1.0, positives / 20)
-            best_value = float(grid[int(np.argmax(f1))])
-            thresholds[label] = round(trust * best_value + (1 - trust) * 0.5, 3)
-    return thresholds

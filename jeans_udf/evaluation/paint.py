@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from pycocotools import mask as coco_mask
 
+from jeans_udf.evaluation.contact_sheet import cut, font
 from jeans_udf.evaluation.gallery import Example, Shelf
 from jeans_udf.geometry import decode_rle
 from jeans_udf.report.colours import rgb
@@ -90,7 +88,7 @@ def draw_sheet(shelves: Sequence[tuple[Shelf, Sequence[Tile]]], columns: int) ->
     top = 52
     for (shelf, tiles), height in zip(shelves, heights, strict=True):
         shown = f"{len(tiles)} of {shelf.total}" if tiles else "none"
-        draw.text((GAP, top + 8), f"{shelf.title} ({shown})", "#1c2430", font=_font(19))
+        draw.text((GAP, top + 8), f"{shelf.title} ({shown})", "#1c2430", font=font(19))
         for index, tile in enumerate(tiles):
             row, column = divmod(index, columns)
             _place(sheet, draw, tile, GAP + column * (TILE_WIDTH + GAP), top + 44 + row * step)
@@ -105,14 +103,14 @@ def _place(sheet: Image.Image, draw: Any, tile: Tile, left: int, top: int) -> No
                           top + (TILE_HEIGHT - picture.height) // 2))  # fmt: skip
     for line, (text, colour) in enumerate(((tile.name, "#1c2430"), (tile.text, "#566070"))):
         place = (left, top + TILE_HEIGHT + 5 + 17 * line)
-        draw.text(place, _cut(text, 12, TILE_WIDTH), colour, font=_font(12))
+        draw.text(place, cut(text, 12, TILE_WIDTH), colour, font=font(12))
 
 
 def _draw_labels(draw: Any, labels: Sequence[Label], width: int, height: int) -> None:
     """Each text on its colour, within the picture and below those that are there already."""
     taken: list[tuple[float, float, float]] = []
     for (x, y), text, colour in labels:
-        size = _font(13).getlength(text) + 8
+        size = font(13).getlength(text) + 8
         left = max(0.0, min(x, width - size))
         top = max(0.0, min(y, height - LABEL_HEIGHT))
         for other_left, other_top, other_size in sorted(taken, key=lambda place: place[1]):
@@ -121,26 +119,13 @@ def _draw_labels(draw: Any, labels: Sequence[Label], width: int, height: int) ->
                 top = other_top + LABEL_HEIGHT
         taken.append((left, top, size))
         draw.rectangle((left, top, left + size, top + LABEL_HEIGHT - 1), fill=colour)
-        draw.text((left + 4, top + 1), text, "white", font=_font(13))
+        draw.text((left + 4, top + 1), text, "white", font=font(13))
 
 
 def _scaled(box: Sequence[float], scale: float) -> list[float]:
     """XYWH to XYXY of the small picture."""
     x, y, w, h = (float(value) * scale for value in box)
     return [x, y, x + max(w, 0.0), y + max(h, 0.0)]
-
-
-def _cut(text: str, size: int, width: int) -> str:
-    while text and _font(size).getlength(text) > width:
-        text = text[:-2].rstrip("…") + "…" if len(text) > 2 else ""
-    return text
-
-
-@cache
-def _font(size: int) -> Any:
-    # Pillow's own font has Latin letters only; file names are of any script.
-    file = Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf"
-    return ImageFont.truetype(file, size)
 
 
 def _words(name: str) -> str:

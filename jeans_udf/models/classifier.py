@@ -1,10 +1,9 @@
-"""Attribute classifier: a timm network over masked crops, in plain torch.
+"""Attribute classifier: a timm network over crops of garments, in plain torch.
 
 One linear layer (or fastai's head) gives a logit for each label of the vocabulary. Within an
 exclusive group they are one softmax, in other groups each is a sigmoid. After them stands the
 verdict, one softmax more: ``none`` (the crop shows no bottom garment) and the categories. It sees
-the garment alone and larger than the detector does, so it tells what the detector mistook for a
-garment. Its opinion on the category is not used: on validation photos the detector's is as good.
+the garment alone and larger than the detector does; `combination` makes one answer of both.
 
 Classifiers of the original project's kind have no verdict, and a sigmoid for every label.
 """
@@ -19,12 +18,13 @@ from typing import Literal
 import numpy as np
 import timm
 import torch
-from PIL import Image
 from torch import nn
 
 from jeans_udf.errors import ConfigError
 from jeans_udf.models.fastai_head import FastaiNet
-from jeans_udf.vocabulary import Group, Vocabulary
+from jeans_udf.models.resizing import resize_as_fastai
+from jeans_udf.models.views import View, cut_view, fit_square
+from jeans_udf.vocabulary import NO_GARMENT, Group, Vocabulary
 
 Head = Literal["linear", "fastai"]
 """One linear layer on timm's own pooling, or `fastai_head`."""
@@ -33,12 +33,9 @@ Scoring = Literal["groups", "sigmoid"]
 """How scores come from logits: a softmax within each exclusive group and the verdict and sigmoids
 elsewhere, or a sigmoid everywhere."""
 
-GREY = 127
-"""Value of the background: the middle, so that a mask's edge is no darker or lighter than it."""
 
-
-NONE = "none"
-"""Verdict on a crop that shows no garment of the vocabulary."""
+MIN_THRESHOLD = 1e-6
+"""A threshold of 0 is taken for it: every score reaches it."""
 
 
 def output_names(vocabulary: Vocabulary, *, verdict: bool = True) -> tuple[str, ...]:
@@ -48,7 +45,7 @@ def output_names(vocabulary: Vocabulary, *, verdict: bool = True) -> tuple[str, 
     """
     if not verdict:
         return vocabulary.labels
-    verdicts = (f"category:{name}" for name in (NONE, *vocabulary.categories))
+    verdicts = (f"category:{name}" for name in (NO_GARMENT, *vocabulary.categories))
     return (*vocabulary.labels, *verdicts)
 
 
@@ -76,9 +73,26 @@ class Attributes:
         return single + [label for labels in self.multiple.values() for label in labels]
 
     def group_score(self, group: Group) -> float | None:
-        """The best label's score of an exclusive group; None where the group does not apply."""
+        """The answer's score of an exclusive group, or the best one where it abstains.
+
+        None where the group does not apply.
+        """
+        answer = self.exclusive[group.name]
+        if answer is not None:
+            return self.scores[answer]
         scores = [self.scores[label] for label in group.labels if label in self.scores]
         return max(scores) if scores else None
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the classifier says of one crop: ``scores (L,)`` of labels, and its ``verdict``.
+
+    ``verdict (1 + categories,)``: chances of ``none`` and of each category, sum 1; or None.
+    """
+
+    scores: np.ndarray
+    verdict: np.ndarray | None
 
 
 def build_classifier(
@@ -109,41 +123,50 @@ def check_backbone(name: str) -> None:
         raise ConfigError(f"backbone {name[:80]!r}: no such network in timm; {hint}")
 
 
-def fit_square(crop: np.ndarray, size: int) -> np.ndarray:
-    """A masked crop ``(H, W, 4) uint8`` RGBA centred on a grey square, ``(size, size, 3) uint8``.
+def divisors(
+    vocabulary: Vocabulary, temperatures: Mapping[str, float], *, verdict: bool
+) -> torch.Tensor:
+    """What each logit is divided by, ``(outputs,) float32``.
 
-    The aspect ratio is kept: how wide a leg is tells the fit. Transparent pixels become grey
-    before scaling, so that no colour of the background bleeds in.
+    ``temperatures`` are above 0, by the name of the group, and ``category`` for the verdict; one
+    that is absent is 1.
     """
-    opaque = crop[:, :, 3:] > 0
-    flat = Image.fromarray(np.where(opaque, crop[:, :, :3], np.uint8(GREY)))
-    scale = size / max(flat.size)
-    width, height = (max(1, round(side * scale)) for side in flat.size)
-    square = Image.new("RGB", (size, size), (GREY, GREY, GREY))
-    # Reduced first by whole factors: as good as one large antialiased resize, and faster.
-    resized = flat.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
-    square.paste(resized, ((size - width) // 2, (size - height) // 2))
-    return np.asarray(square)
+    values: list[float] = []
+    for group in vocabulary.groups:
+        values += [temperatures.get(group.name, 1.0)] * len(group.labels)
+    if verdict:
+        values += [temperatures.get("category", 1.0)] * (1 + len(vocabulary.categories))
+    return torch.tensor(values, dtype=torch.float32)
 
 
 def group_probabilities(
-    logits: torch.Tensor, vocabulary: Vocabulary, scoring: Scoring = "groups"
+    logits: torch.Tensor,
+    vocabulary: Vocabulary,
+    scoring: Scoring = "groups",
+    temperatures: Mapping[str, float] | None = None,
 ) -> torch.Tensor:
-    """Logits (N, outputs) to scores, as `Scoring` says; the verdict may be absent from them."""
+    """Logits (N, outputs) to scores, as `Scoring` says; the verdict may be absent from them.
+
+    They are divided by `divisors` first: a temperature above 1 makes scores less sure.
+    """
+    verdict = logits.shape[1] > len(vocabulary.labels)
+    if temperatures:
+        logits = logits / divisors(vocabulary, temperatures, verdict=verdict).to(logits)
     scores = torch.sigmoid(logits)
     if scoring == "groups":
-        verdict = logits.shape[1] > len(vocabulary.labels)
         for span in exclusive_spans(vocabulary, verdict=verdict):
             scores[:, span] = torch.softmax(logits[:, span], dim=1)
     return scores
 
 
 def decide(
-    scores: np.ndarray, category: str, vocabulary: Vocabulary, thresholds: Mapping[str, float]
+    scores: np.ndarray, category: str | None, vocabulary: Vocabulary, thresholds: Mapping[str, float]
 ) -> Attributes:
     """Labels of one garment from its scores ``(L,)`` (or longer: the verdict is not read).
 
     ``thresholds`` holds one value for each exclusive group and one for each label of the others.
+    A label of an exclusive group may have its own, which goes before the group's: what exceeds its
+    threshold by the greatest factor is the answer. Without a category every group applies.
     """
     exclusive: dict[str, str | None] = {}
     multiple: dict[str, list[str]] = {}
@@ -151,13 +174,14 @@ def decide(
     for name, span in vocabulary.spans().items():
         group = vocabulary.group(name)
         values = scores[span]
-        applies = category in group.applies_to
+        applies = category is None or category in group.applies_to
         if applies:
             known |= dict(zip(group.labels, map(float, values), strict=True))
         if group.exclusive:
-            best = int(values.argmax())
-            sure = applies and values[best] >= thresholds[name]
-            exclusive[name] = group.labels[best] if sure else None
+            least = [thresholds.get(label, thresholds[name]) for label in group.labels]
+            excess = values / np.maximum(least, MIN_THRESHOLD)
+            best = int(excess.argmax())
+            exclusive[name] = group.labels[best] if applies and excess[best] >= 1 else None
         else:
             multiple[name] = [
                 label
@@ -168,7 +192,7 @@ def decide(
 
 
 class Classifier:
-    """A classifier ready to run: `prepare` on any thread, `classify` on batches."""
+    """A classifier ready to run: `prepare` on any thread, `judge` on batches."""
 
     def __init__(
         self,
@@ -180,45 +204,59 @@ class Classifier:
         std: Sequence[float],
         thresholds: Mapping[str, float],
         device: torch.device,
+        view: View = "masked",
+        input_size: int | None = None,
+        temperatures: Mapping[str, float] | None = None,
         verdict: bool = True,
         scoring: Scoring = "groups",
     ) -> None:
+        """As `bundle.ClassifierSpec` says."""
         self.model = model.eval().to(device).to(memory_format=torch.channels_last)
         self.vocabulary = vocabulary
-        self.size = size
+        self.view: View = view
+        self.size, self.input_size = size, input_size or size
         self.thresholds = dict(thresholds)
+        self.temperatures = dict(temperatures or {})
         self.device = device
         self.verdict = verdict
-        self.scoring = scoring
+        self.scoring: Scoring = scoring
         self._mean = torch.tensor(mean, device=device).view(1, 3, 1, 1) * 255
         self._std = torch.tensor(std, device=device).view(1, 3, 1, 1) * 255
 
-    def prepare(self, crop: np.ndarray) -> np.ndarray:
-        """A masked crop (H, W, 4) uint8 RGBA as the model's input (size, size, 3) uint8."""
-        return fit_square(crop, self.size)
+    def prepare(self, image: np.ndarray, mask: np.ndarray | None, box: np.ndarray) -> np.ndarray:
+        """A garment of ``image (H, W, 3) uint8`` RGB as the model's input (size, size, 3) uint8.
+
+        ``mask (H, W) bool`` or None, ``box (4,)`` XYXY pixels.
+        """
+        return fit_square(cut_view(image, mask, box, self.view), self.size)
 
     @torch.inference_mode()
-    def scores(self, squares: Sequence[np.ndarray]) -> np.ndarray:
-        """Scores (N, outputs) float32 of prepared crops, in the order of `output_names`."""
+    def logits(self, squares: Sequence[np.ndarray]) -> torch.Tensor:
+        """Logits (N, outputs) float32 of prepared crops, in the order of `output_names`."""
         batch = torch.from_numpy(np.stack(squares)).to(self.device).permute(0, 3, 1, 2).float()
+        if self.input_size != self.size:
+            batch = resize_as_fastai(batch, self.input_size)
         batch = ((batch - self._mean) / self._std).contiguous(memory_format=torch.channels_last)
-        scores = group_probabilities(self.model(batch), self.vocabulary, self.scoring)
+        logits: torch.Tensor = self.model(batch)
+        return logits
+
+    def scores(self, squares: Sequence[np.ndarray]) -> np.ndarray:
+        """Calibrated scores (N, outputs) float32 of prepared crops."""
+        scores = group_probabilities(
+            self.logits(squares), self.vocabulary, self.scoring, self.temperatures
+        )
         return scores.cpu().numpy()
 
-    def classify(
-        self, squares: Sequence[np.ndarray], categories: Sequence[str]
-    ) -> list[tuple[Attributes, float]]:
-        """Attributes of prepared crops, and the chance (0 to 1) that each shows a garment at all.
-
-        ``categories`` are the detector's. Without a verdict the chance is 1.
-        """
+    def judge(self, squares: Sequence[np.ndarray]) -> list[Judged]:
+        """Scores of prepared crops, and of a classifier with a verdict what it says of each."""
         if not squares:
             return []
-        none = len(self.vocabulary.labels)
+        labels = len(self.vocabulary.labels)
         return [
-            (
-                decide(row, category, self.vocabulary, self.thresholds),
-                float(1 - row[none]) if self.verdict else 1.0,
-            )
-            for row, category in zip(self.scores(squares), categories, strict=True)
+            Judged(row[:labels], row[labels:] if self.verdict else None)
+            for row in self.scores(squares)
         ]
+
+    def decide(self, judged: Judged, category: str) -> Attributes:
+        """The attributes of a garment of ``category``."""
+        return decide(judged.scores, category, self.vocabulary, self.thresholds)

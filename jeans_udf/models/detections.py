@@ -14,12 +14,14 @@ class Detections:
     """Garments of one image, best score first; pixels of the upright image.
 
     ``boxes (N, 4) float32`` XYXY, ``scores (N,) float32``, ``classes (N,) int64``,
+    ``class_scores (N, C) float32``: the score of every category, of which ``scores`` is the best;
     ``masks (N, 28, 28) float32`` probabilities within each box, or None without a mask head.
     """
 
     boxes: np.ndarray
     scores: np.ndarray
     classes: np.ndarray
+    class_scores: np.ndarray
     masks: np.ndarray | None
 
     def __len__(self) -> int:

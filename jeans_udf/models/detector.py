@@ -20,6 +20,7 @@ from torch import nn
 from jeans_udf.errors import ConfigError
 from jeans_udf.geometry import clip_boxes
 from jeans_udf.models.canvas import Canvas, prepare_canvas
+from jeans_udf.models.class_scores import class_scores_of, keep_class_scores
 from jeans_udf.models.detections import Detections, Proposals
 from jeans_udf.models.detector_config import build_detector, load_weights, read_detector_config
 from jeans_udf.models.halving import Halving
@@ -57,6 +58,8 @@ class Detector:
                 f"MODEL.META_ARCHITECTURE: got {self.architecture}, wanted one of {known}"
             )
         self.model = _ready(model, device)
+        if self.architecture == "GeneralizedRCNN":
+            keep_class_scores(self.model.roi_heads.box_predictor)
         self.proposer = None if proposer is None else _ready(proposer, device)
         self.longest_side = longest_side
         self.score_threshold = score_threshold
@@ -146,11 +149,18 @@ class Detector:
             found = [output["instances"] for output in self.model(inputs)]
         return [self._detections(f, canvas) for f, canvas in zip(found, canvases, strict=True)]
 
+    def _classes(self) -> int:
+        heads = self.model if self.architecture == "RetinaNet" else self.model.roi_heads
+        return int(heads.num_classes)
+
     def _detections(self, instances: Instances, canvas: Canvas) -> Detections:
         # Class-agnostic: Detectron2's own suppression keeps jeans and trousers of one garment.
         one_class = torch.zeros_like(instances.pred_classes)
         keep = batched_nms(instances.pred_boxes.tensor, instances.scores, one_class, DUPLICATE_IOU)
-        instances = instances[keep].to("cpu")
+        class_scores = class_scores_of(instances, keep, self._classes())
+        instances = instances[keep]
+        instances.class_scores = class_scores
+        instances = instances.to("cpu")
         # Thresholds after that: what a better box of another category covers must not come back
         # because that category's threshold is higher.
         least = torch.tensor([self.threshold(k) for k in instances.pred_classes.tolist()])
@@ -162,6 +172,7 @@ class Detector:
             boxes=boxes[visible],
             scores=instances.scores.numpy()[visible],
             classes=instances.pred_classes.numpy()[visible],
+            class_scores=instances.class_scores.float().numpy()[visible],
             masks=None if masks is None else masks[visible],
         )
 

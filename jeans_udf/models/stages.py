@@ -1,16 +1,22 @@
-"""The stages of a timm network, from the input on: for freezing and for discriminative rates."""
+"""The stages of a timm network, from the input on: for discriminative learning rates."""
 
 from __future__ import annotations
 
 from torch import nn
 
-LISTS = ("blocks", "stages")
-"""timm's names of a module that is a list of stages; others (ResNet's ``layer1``) are one."""
+WRAPPERS = ("blocks", "stages", "body")
+"""Modules that are a list of stages, or a whole network; others (ResNet's ``layer1``) are one."""
 
 
 def stages(net: nn.Module) -> list[nn.Module]:
-    """The parts of ``net`` with parameters, in order: stem layers, stage after stage, last layer."""
+    """The parts of ``net`` with parameters, in order: stem layers, each stage, the last layers.
+
+    ``net`` is timm's, or a `fastai_head.FastaiNet`, whose last part is its head.
+    """
     parts: list[nn.Module] = []
     for name, child in net.named_children():
-        parts += list(child.children()) if name in LISTS else [child]
+        if name not in WRAPPERS:
+            parts.append(child)
+        else:
+            parts += stages(child) if name == "body" else list(child.children())
     return [part for part in parts if any(True for _ in part.parameters())]

@@ -24,6 +24,7 @@ from jeans_udf.models.detector_config import check_categories
 from jeans_udf.strict_json import write_json
 from jeans_udf.tagger import Tagger
 from jeans_udf.training.coco import Photo
+from jeans_udf.training.combining import fit_combination, hear_opinions
 from jeans_udf.training.thresholds import fit_thresholds
 from jeans_udf.vocabulary import Vocabulary, load_vocabulary
 
@@ -85,9 +86,10 @@ class Parts:
 def assemble_bundle(
     output: Path, parts: Parts, photos: Sequence[Photo], *, most_tagged: float
 ) -> Bundle:
-    """Write the bundle's directory, fit its thresholds on validation ``photos``, open it.
+    """Write the bundle's directory, fit its decisions on validation ``photos``, open it.
 
-    `thresholds.fit_thresholds` says how. It is made beside ``output`` and takes its place when it
+    `combining` says how detector and classifier decide together, `thresholds` from which score on a
+    garment is kept. It is made beside ``output`` and takes its place when it
     is whole. Refuses to replace a folder that is no bundle.
     """
     _check(parts)
@@ -99,14 +101,17 @@ def assemble_bundle(
     _write_models(fresh, parts)
     manifest = _manifest(parts)
     bundle = write_manifest(fresh, manifest)
-    results = tagger_rows(Tagger(bundle, TaggingConfig(), torch.device("cpu")), photos)
-    categories = bundle.vocabulary.categories
-    thresholds = fit_thresholds(photos, results, categories, most_tagged)
-    metrics = {
+    metrics: dict[str, Any] = {
         "detector_alone": json.loads((parts.detector / "metrics.json").read_text()),
         "classifier": parts.classifier.metrics,
-        "bundle": _bundle_metrics(photos, results, thresholds, categories),
     }
+    thresholds, metrics["bundle"] = _measure(bundle, photos, most_tagged)
+    if bundle.manifest.classifier.verdict:
+        combination = fit_combination(hear_opinions(_tagger(bundle), photos))
+        manifest["combination"] = combination.model_dump()
+        bundle = write_manifest(fresh, manifest)
+        metrics["without_combination"] = metrics["bundle"]
+        thresholds, metrics["bundle"] = _measure(bundle, photos, most_tagged)
     write_json(fresh / "metrics.json", metrics)
     manifest["detector"]["category_thresholds"] = thresholds
     manifest["metrics"] = _headline(metrics)
@@ -114,6 +119,20 @@ def assemble_bundle(
     shutil.rmtree(output, ignore_errors=True)
     fresh.rename(output)
     return open_bundle(f"{output}/")
+
+
+def _measure(
+    bundle: Bundle, photos: Sequence[Photo], most_tagged: float
+) -> tuple[dict[str, float], dict[str, Any]]:
+    """The thresholds that fit ``photos``, and the figures at them and at all scores."""
+    categories = bundle.vocabulary.categories
+    results = tagger_rows(_tagger(bundle), photos)
+    thresholds = fit_thresholds(photos, results, categories, most_tagged)
+    return thresholds, _bundle_metrics(photos, results, thresholds, categories)
+
+
+def _tagger(bundle: Bundle) -> Tagger:
+    return Tagger(bundle, TaggingConfig(), torch.device("cpu"))
 
 
 def _check(parts: Parts) -> None:

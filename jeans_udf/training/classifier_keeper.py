@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from fastai.callback.core import Callback
 
 from jeans_udf.errors import ConfigError
 from jeans_udf.evaluation.labels import f_beta
-from jeans_udf.models.classifier import output_names
 from jeans_udf.training.checkpoint import read_state, save_checkpoint
+from jeans_udf.training.classifier_data import CropSets, targets
 from jeans_udf.training.classifier_recipe import ClassifierRecipe
-from jeans_udf.training.crops import Crop
 from jeans_udf.training.progress import Progress
-from jeans_udf.vocabulary import Vocabulary
 
 
 class Keeper(Callback):
@@ -25,19 +21,12 @@ class Keeper(Callback):
 
     order = 90
 
-    def __init__(
-        self,
-        output: Path,
-        recipe: ClassifierRecipe,
-        valid: Sequence[Crop],
-        vocabulary: Vocabulary,
-        seed: int,
-    ) -> None:
+    def __init__(self, output: Path, recipe: ClassifierRecipe, sets: CropSets, seed: int) -> None:
         """Raises `ConfigError` when ``output`` was begun with another recipe or seed."""
         super().__init__()
         self.output, self.recipe, self.seed = output, recipe, seed
-        names = vocabulary.labels
-        self.truth = np.array([[n in crop.labels for n in names] for crop in valid], dtype=bool)
+        labels = len(sets.vocabulary.labels)
+        self.truth = targets(sets.valid, sets.vocabulary, recipe)[:, :labels]
         state = read_state(output) or {}
         self.settings = {"recipe": recipe.model_dump(mode="json"), "seed": seed}
         if state and state["settings"] != self.settings:

@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from jeans_udf.config import Section
 from jeans_udf.errors import ConfigError, near_miss
+from jeans_udf.models.views import View
 
 FOLDER = Path("conf/classifiers")
 
@@ -63,8 +64,8 @@ class Phase(Section):
     divide: float = Field(1.0, gt=0)
     """The rate is divided by it."""
     lowest: float | None = Field(None, gt=0)
-    """Peak rate of the first layers, as in ``slice(lowest, rate)``; None: fastai's own for one
-    rate."""
+    """Peak rate of the first layers, as in ``slice(lowest, rate)``; None: a tenth of the last
+    one's for all but these, as in ``slice(rate)``."""
     pct_start: float = Field(0.25, gt=0, lt=1)
     """Share of the steps before the peak."""
     div: float = Field(25.0, ge=1)
@@ -84,8 +85,9 @@ class ClassifierRecipe(Section):
     """Dropout before a linear head's layer."""
     freeze_first: int = Field(0, ge=0)
     """How many first parts stay as pretrained in every phase: 1 = the stem, 2 = and a stage, …"""
-    view: Literal["masked", "box", "margin"] = "masked"
-    """The garment on grey; all within its box; the box with a margin."""
+    view: View = "masked"
+    """What it sees of a garment: alone on grey; its surroundings ``dimmed``; all within its
+    ``box``; the box with a ``margin``."""
     cut_size: int = Field(224, gt=0)
     """Side of the square in pixels that crops are cut to, aspect kept."""
     loss: Literal["groups", "binary"] = "groups"

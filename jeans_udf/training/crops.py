@@ -1,8 +1,7 @@
-"""Masked crops of annotated garments with their labels, cut as the tagging job cuts them."""
+"""Crops of annotated garments with their labels, cut as the tagging job cuts them."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,94 +9,100 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from jeans_udf.geometry import box_iou, cutout, mask_box
-from jeans_udf.models.classifier import NONE, fit_square
+from jeans_udf.geometry import box_iou, mask_box
+from jeans_udf.models.detections import Detections
 from jeans_udf.models.detector import Detector
+from jeans_udf.models.views import View, cut_view, fit_square
 from jeans_udf.training.coco import Photo
+from jeans_udf.training.crop_folder import Crop, CropFolder
 from jeans_udf.training.progress import Progress
+from jeans_udf.vocabulary import NO_GARMENT
 
 MATCHING_IOU = 0.6
 """From this overlap on, a detection shows an annotated garment."""
 MASK_SIDE = 28
 """Side of the masks that Mask R-CNN predicts within a box."""
 
-
-@dataclass(frozen=True)
-class Crop:
-    """A crop's PNG file, its category (or ``none``) and its labels."""
-
-    file: Path
-    category: str
-    labels: tuple[str, ...]
-
-    @property
-    def targets(self) -> list[str]:
-        """What the classifier should say, in the words of `output_names`."""
-        return [*self.labels, f"category:{self.category}"]
-
-
 Labels = Mapping[tuple[str, int], tuple[str, tuple[str, ...]]]
 """(photo name, annotation id) -> category and labels."""
 
 
+@dataclass(frozen=True)
+class Cut:
+    """How garments are cut: to which view, on a square of how many pixels, found by which detector.
+
+    With a ``detector`` (at a low threshold) a garment that it finds is cut by the box and mask that
+    it predicts, as the job will cut it, and what it finds on photos without garments becomes crops
+    of the category ``none``.
+    """
+
+    view: View
+    size: int
+    detector: Detector | None = None
+
+    def __call__(self, image: np.ndarray, mask: np.ndarray | None, box: np.ndarray) -> np.ndarray:
+        """(size, size, 3) uint8 RGB of a garment of ``image``."""
+        return fit_square(cut_view(image, mask, box, self.view), self.size)
+
+    def detect(self, image: np.ndarray) -> tuple[Detections | None, list[np.ndarray | None]]:
+        """What the detector finds, and the whole masks, each None where it has none."""
+        if self.detector is None:
+            return None, []
+        found = self.detector.detect([self.detector.prepare(image)])[0]
+        masks = found.full_masks(*image.shape[:2])
+        return found, [None] * len(found) if masks is None else list(masks)
+
+
 def cut_crops(
-    photos: Sequence[Photo],
-    labels: Labels,
-    folder: Path,
-    size: int,
-    detector: Detector | None = None,
+    photos: Sequence[Photo], labels: Labels, folder: Path, cut: Cut, root: Path
 ) -> list[Crop]:
     """Each labelled garment of ``photos`` as a square PNG in ``folder``.
 
-    With a ``detector`` (at a low threshold) a garment that it finds is cut by the mask that it
-    predicts, as the job will cut it, and what it finds on photos without garments becomes crops of
-    the category ``none``. A folder that was finished before is read, not cut again.
+    Labels name photos by their path below ``root``. A folder that was finished before with the same
+    settings is read, not cut again.
     """
-    index = folder / "index.json"
-    if index.is_file():
-        rows = json.loads(index.read_text())
-        return [Crop(folder / name, category, tuple(names)) for name, category, names in rows]
-    folder.mkdir(parents=True, exist_ok=True)
-    crops = []
+    return CropFolder(folder, cut.view, cut.size).fill(_each(photos, labels, cut, root))
+
+
+def _each(
+    photos: Sequence[Photo], labels: Labels, cut: Cut, root: Path
+) -> Iterator[tuple[str, str, tuple[str, ...], str, np.ndarray]]:
+    """(name, category, labels, photo, pixels) of each crop."""
     progress = Progress(len(photos), "photos", 1)
+    count = 0
     for done, photo in enumerate(photos, start=1):
-        for name, category, names, square in _squares(photo, labels, size, detector):
-            Image.fromarray(square).save(folder / name, compress_level=1)
-            crops.append(Crop(folder / name, category, names))
-        progress.update(done, f"{len(crops)} crops")
-    index.write_text(json.dumps([(c.file.name, c.category, c.labels) for c in crops]))
-    return crops
+        name = photo.path.relative_to(root).as_posix()
+        for number, category, names, square in _squares(photo, name, labels, cut):
+            count += 1
+            yield f"{count:05d}_{number}", category, names, name, square
+        progress.update(done, f"{count} crops")
 
 
 def _squares(
-    photo: Photo, labels: Labels, size: int, detector: Detector | None
+    photo: Photo, name: str, labels: Labels, cut: Cut
 ) -> Iterator[tuple[str, str, tuple[str, ...], np.ndarray]]:
-    """(file name, category, labels, pixels) of each crop of one photo."""
-    image = photo.pixels()
-    stem = photo.path.stem
-    boxes: np.ndarray = np.zeros((0, 4), dtype=np.float32)
-    masks: np.ndarray | None = None
-    if detector is not None:
-        found = detector.detect([detector.prepare(image)])[0]
-        boxes, masks = found.boxes, found.full_masks(*image.shape[:2])
+    """(number, category, labels, pixels) of each crop of one photo."""
     if photo.crowded and not photo.classes:
         return
+    image = photo.pixels()
+    found, masks = cut.detect(image)
     if not photo.classes:
-        for k, box in enumerate(boxes):
-            crop = cutout(image, None if masks is None else masks[k], box)
-            yield f"{stem}_none{k}.png", NONE, (), fit_square(crop, size)
+        for k, shown in enumerate(masks):
+            assert found is not None
+            yield f"none{k}", NO_GARMENT, (), cut(image, shown, found.boxes[k])
         return
     for number, truth in zip(photo.annotation_ids, photo.masks(), strict=True):
-        label = labels.get((photo.path.name, number))
+        label = labels.get((name, number))
         box = mask_box(truth)
         if label is None or box is None:
             continue
-        mask = _as_predicted(truth, box)
-        overlaps = box_iou(box[None], boxes)[0]
-        if masks is not None and overlaps.size and overlaps.max() >= MATCHING_IOU:
-            predicted = masks[int(overlaps.argmax())]
-            mask = predicted if predicted.any() else mask
-        yield f"{stem}_{number}.png", *label, fit_square(cutout(image, mask, box), size)
+        mask: np.ndarray | None = _as_predicted(truth, box)
+        if found is not None and len(found):
+            overlaps = box_iou(box[None], found.boxes)[0]
+            best = int(overlaps.argmax())
+            if overlaps[best] >= MATCHING_IOU:
+                mask, box = masks[best], found.boxes[best]
+        yield str(number), *label, cut(image, mask, box)
 
 
 def _as_predicted(mask: np.ndarray, box: np.ndarray) -> np.ndarray:

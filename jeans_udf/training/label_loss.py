@@ -19,8 +19,9 @@ MOST_WEIGHT = 10.0
 class GroupLoss(nn.Module):
     """Cross-entropy within exclusive groups, binary cross-entropy for the other labels.
 
-    A row without a label in an exclusive group is unknown there and does not count; a crop of the
-    verdict ``none`` has no details. ``weights`` (L,) multiply each label's positives.
+    A row without a label in an exclusive group is unknown there and does not count. Of a crop of
+    the verdict ``none``, and of one that has a category alone, the other groups are unknown too.
+    ``weights`` (L,) multiply each label's positives.
     """
 
     def __init__(
@@ -30,7 +31,7 @@ class GroupLoss(nn.Module):
         self.exclusive = exclusive_spans(vocabulary)
         spans = vocabulary.spans()
         self.multiple = [spans[group.name] for group in vocabulary.groups if not group.exclusive]
-        self.none = len(vocabulary.labels)
+        self.labels = len(vocabulary.labels)
         self.smoothing = smoothing
         self.weights = weights
 
@@ -47,7 +48,7 @@ class GroupLoss(nn.Module):
                     weight=None if weights is None else weights[span],
                     label_smoothing=self.smoothing,
                 )
-        garments = targets[:, self.none] == 0
+        garments = targets[:, : self.labels].any(1) | (targets[:, self.labels :].sum(1) == 0)
         for span in self.multiple:
             if garments.any():
                 values, wanted = logits[garments, span], targets[garments, span].float()

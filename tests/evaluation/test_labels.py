@@ -7,7 +7,6 @@ from sklearn.metrics import precision_recall_fscore_support
 from jeans_udf.evaluation.labels import (
     attribute_figures,
     decisions,
-    fit_thresholds,
     judged,
     label_figures,
 )
@@ -62,17 +61,13 @@ def test_an_unknown_exclusive_group_is_not_judged(vocabulary: Vocabulary) -> Non
     assert figures["macro_f1"] == 1.0
 
 
-def test_thresholds_find_the_gap_and_little_support_pulls_to_the_middle(
-    vocabulary: Vocabulary,
-) -> None:
-    many = 40
-    truth = np.zeros((2 * many, 3), dtype=bool)
-    truth[:many, 2] = truth[:many, 0] = truth[many:, 1] = True
-    scores = np.where(truth, 0.25, 0.05).astype(float)
-    scores[:, :2] = np.where(truth[:, :2], 0.9, 0.1)
-    fitted = fit_thresholds(scores, truth, vocabulary)
-    assert 0.05 < fitted["cuffed"] <= 0.25
-    chosen = decisions(scores, ["jeans"] * len(scores), vocabulary, fitted)
-    assert (chosen == truth).all()
-    few = fit_thresholds(scores[many - 2 :], truth[many - 2 :], vocabulary)
-    assert few["cuffed"] == pytest.approx(0.1 * 0.1 + 0.9 * 0.5)
+def test_a_groups_threshold_stands_where_a_label_has_none(vocabulary: Vocabulary) -> None:
+    scores = np.array([[0.55, 0.45, 0.0], [0.45, 0.55, 0.0]])
+    both = ["jeans", "jeans"]
+    old = {"wash": 0.5, "cuffed": 0.5}
+    assert decisions(scores, both, vocabulary, old)[:, :2].tolist() == [[1, 0], [0, 1]]
+    assert not decisions(scores, both, vocabulary, old | {"wash": 0.6}).any()
+    own = {"wash": 0.5, "dark": 0.6, "cuffed": 0.5}
+    assert decisions(scores, both, vocabulary, own)[:, :2].tolist() == [[1, 0], [0, 0]]
+    at = old | {"wash": 0.9, "dark": 0.55}
+    assert decisions(scores, both, vocabulary, at)[:, :2].tolist() == [[0, 0], [0, 1]]

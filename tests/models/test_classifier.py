@@ -6,11 +6,9 @@ import torch
 
 from jeans_udf.errors import ConfigError
 from jeans_udf.models.classifier import (
-    GREY,
     Classifier,
     build_classifier,
     decide,
-    fit_square,
     group_probabilities,
     output_names,
 )
@@ -43,6 +41,25 @@ def test_decide_answers_and_abstains(vocabulary: Vocabulary) -> None:
     assert unsure.group_score(vocabulary.group("wash")) == pytest.approx(0.55)
 
 
+def test_the_label_that_exceeds_its_threshold_most_is_the_answer(vocabulary: Vocabulary) -> None:
+    own = THRESHOLDS | {"light": 0.2, "dark": 0.6}
+    # 0.3 / 0.2 = 1.5 is more than 0.7 / 0.6 = 1.17; 0.1 / 0.2 = 0.5 is less than 0.9 / 0.6 = 1.5.
+    rare = decide(np.array([0.3, 0.7, 0.0, 0.0]), "jeans", vocabulary, own)
+    assert rare.exclusive == {"wash": "light"}
+    assert rare.group_score(vocabulary.group("wash")) == pytest.approx(0.3), "the answer's own"
+    usual = decide(np.array([0.1, 0.9, 0.0, 0.0]), "jeans", vocabulary, own)
+    assert usual.exclusive == {"wash": "dark"}
+    neither = decide(np.array([0.19, 0.5, 0.0, 0.0]), "jeans", vocabulary, own)
+    assert neither.exclusive == {"wash": None}
+    nought = decide(np.zeros(4), "jeans", vocabulary, dict.fromkeys(own, 0.0))
+    assert nought.multiple == {"details": ["cuffed", "cargo"]}
+
+
+def test_without_a_category_every_group_applies(vocabulary: Vocabulary) -> None:
+    answer = decide(np.array([0.0, 1.0, 0.9, 0.9]), None, vocabulary, THRESHOLDS)
+    assert answer.exclusive == {"wash": "dark"}
+
+
 def test_a_group_that_does_not_apply_has_no_answer_and_no_score(vocabulary: Vocabulary) -> None:
     answer = decide(np.array([0.0, 1.0, 0.9, 0.9]), "shorts", vocabulary, THRESHOLDS)
     assert answer.exclusive == {"wash": None}
@@ -64,22 +81,6 @@ def test_outputs_are_the_labels_and_then_the_verdict(vocabulary: Vocabulary) -> 
     )  # fmt: skip
 
 
-def test_fit_square_keeps_the_aspect_and_hides_the_background() -> None:
-    crop = np.zeros((40, 20, 4), dtype=np.uint8)
-    crop[:, :, :3] = (255, 0, 255)  # colour under transparent pixels must not show
-    crop[10:30, 5:15] = (10, 200, 30, 255)
-    square = fit_square(crop, 80)
-    assert square.shape == (80, 80, 3)
-    assert (square[:, :20] == GREY).all() and (square[:, 60:] == GREY).all()
-    assert square[40, 40].tolist() == [10, 200, 30]
-    assert square[:, :, 2].max() <= 130, "magenta of the background bled in"
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (1, 500), (500, 1)])
-def test_fit_square_takes_any_shape(shape: tuple[int, int]) -> None:
-    assert fit_square(np.full((*shape, 4), 255, dtype=np.uint8), 32).shape == (32, 32, 3)
-
-
 def test_neighbours_do_not_change_scores(vocabulary: Vocabulary) -> None:
     torch.manual_seed(0)
     model = build_classifier("tf_efficientnet_lite0", vocabulary)
@@ -97,10 +98,12 @@ def test_neighbours_do_not_change_scores(vocabulary: Vocabulary) -> None:
     together = classifier.scores(squares)
     alone = np.concatenate([classifier.scores([square]) for square in squares])
     np.testing.assert_allclose(together, alone, atol=1e-5)
-    assert classifier.classify([], []) == []
-    answers = classifier.classify(squares, ["jeans"] * 5)
-    none = len(vocabulary.labels)
-    assert [real for _, real in answers] == pytest.approx((1 - together[:, none]).tolist())
+    assert classifier.judge([]) == []
+    labels = len(vocabulary.labels)
+    for judged, row in zip(classifier.judge(squares), together, strict=True):
+        assert judged.verdict is not None and judged.verdict.sum() == pytest.approx(1, abs=1e-5)
+        np.testing.assert_allclose(judged.scores, row[:labels], atol=1e-5)
+        np.testing.assert_allclose(judged.verdict, row[labels:], atol=1e-5)
 
 
 def test_a_classifier_without_verdict_answers_labels_alone(vocabulary: Vocabulary) -> None:
@@ -129,12 +132,14 @@ def test_sigmoids_within_an_exclusive_group_give_the_best_label_or_none(
             thresholds={"wash": wash, "cuffed": 0.5, "cargo": 0.5},
             device=torch.device("cpu"), verdict=False, scoring="sigmoid",
         )  # fmt: skip
-        ((answer, real),) = classifier.classify([np.zeros((8, 8, 3), np.uint8)], ["jeans"])
-        return answer.exclusive["wash"], answer.multiple["details"], real
+        (judged,) = classifier.judge([np.zeros((8, 8, 3), np.uint8)])
+        assert judged.verdict is None
+        answer = classifier.decide(judged, "jeans")
+        return answer.exclusive["wash"], answer.multiple["details"]
 
     # 1 / (1 + exp(-1)) = 0.731; the softmax of 0.4 and 1.0 would say 0.646.
-    assert attributes(0.73) == ("dark", ["cuffed"], 1.0)
-    assert attributes(0.74) == (None, ["cuffed"], 1.0)
+    assert attributes(0.73) == ("dark", ["cuffed"])
+    assert attributes(0.74) == (None, ["cuffed"])
 
 
 @pytest.mark.parametrize("head", ["linear", "fastai"])

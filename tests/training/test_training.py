@@ -1,4 +1,4 @@
-"""Both training jobs' cores, for real, on a few drawn pictures."""
+"""The core of training a detector, for real, on a few drawn pictures."""
 
 from __future__ import annotations
 
@@ -14,14 +14,9 @@ from torch import nn
 from jeans_udf.drawing import draw_dataset
 from jeans_udf.errors import ConfigError
 from jeans_udf.evaluation.detector import evaluate_detector
-from jeans_udf.labels.dropping import load_labels
-from jeans_udf.labels.labelled import garment_labels
-from jeans_udf.models.classifier import build_classifier
 from jeans_udf.models.detector import build_detector, load_weights, read_detector_config
-from jeans_udf.training import classifier as classifier_training
 from jeans_udf.training.augment import Jitter
 from jeans_udf.training.coco import read_coco
-from jeans_udf.training.crops import cut_crops
 from jeans_udf.training.detector import Evaluate, train_detector
 from jeans_udf.training.examples import Examples, Sampling
 from jeans_udf.training.recipe import Recipe
@@ -151,28 +146,3 @@ def test_detector_training_learns_resumes_and_writes_its_files(
     assert {"photos", "bbox", "segm", "tagged_negatives", "parameters"} <= set(metrics)
     assert {"checkpoint", "detector.safetensors"} <= {path.name for path in tmp_path.iterdir()}
     load_weights(_detector(), tmp_path / "detector.safetensors")
-
-
-def test_classifier_training_learns_resumes_and_writes_its_files(
-    drawn: Path, tmp_path: Path
-) -> None:
-    photos = read_coco(
-        drawn / "photos", drawn / "annotations/instances.json", VOCABULARY.categories
-    )
-    labels = garment_labels(load_labels(drawn / "annotations/attributes.csv", VOCABULARY))
-    crops = cut_crops(photos, labels, tmp_path / "crops", 64)
-    assert len(crops) == len(labels) > 3
-    assert all(crop.category in VOCABULARY.categories for crop in crops)
-    for epochs in (1, 3):
-        torch.manual_seed(0)
-        model = build_classifier("tf_efficientnet_lite0", VOCABULARY)
-        recipe = classifier_training.Recipe(epochs=epochs, batch_size=2)
-        metrics = classifier_training.train_classifier(
-            model, crops, crops[:4], VOCABULARY, recipe=recipe, output=tmp_path
-        )
-    history = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
-    assert [entry["epoch"] for entry in history] == [1, 2, 3]
-    assert history[2]["train_loss"] < history[0]["train_loss"]
-    assert set(metrics["labels"]) == set(VOCABULARY.labels)
-    assert set(metrics["thresholds"]) == {"wash", "fit", "length", *VOCABULARY.labels[-8:]}
-    assert (tmp_path / "classifier.safetensors").is_file()

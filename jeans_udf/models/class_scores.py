@@ -1,0 +1,50 @@
+"""What a detector thinks of every category of a detection, not of the best one alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from detectron2.modeling.roi_heads import FastRCNNOutputLayers
+from detectron2.structures import Instances, pairwise_iou
+
+SAME = 0.6
+"""Boxes that overlap more are of one garment."""
+
+
+def keep_class_scores(predictor: Any) -> None:
+    """Let a box head's predictor give ``class_scores (N, C)``, its softmax, with its detections.
+
+    Detectron2 keeps the score of the category alone that a detection is of. What is no
+    `FastRCNNOutputLayers` stays as it is.
+    """
+    if not isinstance(predictor, FastRCNNOutputLayers) or hasattr(predictor, "class_scores_kept"):
+        return
+    predictor.class_scores_kept = True
+    inference = predictor.inference
+
+    def with_class_scores(
+        predictions: Any, proposals: list[Instances]
+    ) -> tuple[list[Instances], list[torch.Tensor]]:
+        found, kept = inference(predictions, proposals)
+        chances = predictor.predict_probs(predictions, proposals)
+        for instances, of_image, rows in zip(found, chances, kept, strict=True):
+            instances.class_scores = of_image[rows, :-1]
+        return found, kept
+
+    predictor.inference = with_class_scores
+
+
+def class_scores_of(instances: Instances, chosen: torch.Tensor, classes: int) -> torch.Tensor:
+    """``class_scores (K, C)`` of the ``chosen (K,)`` of a photo's detections.
+
+    Where the head told none, each category's best score among the detections of the same place.
+    """
+    if instances.has("class_scores"):
+        scores: torch.Tensor = instances.class_scores[chosen]
+        return scores
+    overlaps = pairwise_iou(instances.pred_boxes[chosen], instances.pred_boxes)
+    scores = torch.where(overlaps >= SAME, instances.scores, 0.0)
+    best = torch.zeros(len(chosen), classes, device=scores.device)
+    of_class = instances.pred_classes.expand_as(scores)
+    return best.scatter_reduce(1, of_class, scores, "amax")

@@ -1,0 +1,134 @@
+"""A finished classifier's run folder: weights, decisions, figures and pictures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from jeans_udf.evaluation.attributes import attributes_markdown, judge_attributes
+from jeans_udf.evaluation.label_gallery import show_batch, show_results, top_losses
+from jeans_udf.evaluation.label_thresholds import fit_thresholds
+from jeans_udf.evaluation.labels import accuracy_multi, decisions, f_beta
+from jeans_udf.evaluation.plots import plot_classifier_training, plot_label_scores
+from jeans_udf.evaluation.temperature import calibration_figures, fit_temperatures
+from jeans_udf.models.classifier import Scoring, group_probabilities
+from jeans_udf.strict_json import write_json
+from jeans_udf.training.classifier import Trained
+from jeans_udf.training.classifier_data import CropSets, outputs, targets
+from jeans_udf.training.classifier_recipe import ClassifierRecipe
+from jeans_udf.training.crop_folder import Crop
+from jeans_udf.vocabulary import NO_GARMENT
+
+
+def write_run(
+    trained: Trained, sets: CropSets, recipe: ClassifierRecipe, output: Path
+) -> dict[str, Any]:
+    """Fit temperatures and thresholds on the validation crops, write everything, return figures.
+
+    The figures are of the same crops that the thresholds were fitted on: judge the bundle on photos
+    that neither saw. The calibration error is of temperatures fitted on other crops.
+    """
+    vocabulary = sets.vocabulary
+    wanted = targets(sets.valid, vocabulary, recipe)
+    scoring: Scoring = "groups" if recipe.loss == "groups" else "sigmoid"
+    temperatures = fit_temperatures(trained.logits, wanted, vocabulary, scoring)
+    scores = group_probabilities(
+        torch.from_numpy(trained.logits), vocabulary, scoring, temperatures
+    ).numpy()
+    labels = len(vocabulary.labels)
+    garments = np.array([crop.category != NO_GARMENT for crop in sets.valid])
+    truth, categories = wanted[garments, :labels], _categories(sets.valid)
+    thresholds = fit_thresholds(scores[garments], truth, vocabulary)
+    figures = judge_attributes(scores[garments], truth, categories, vocabulary, thresholds)
+    figures |= {
+        "garments": int(garments.sum()),
+        "thresholds": thresholds,
+        "notebook": _notebook(trained.logits[garments, :labels], truth, recipe.threshold),
+        "calibration": calibration_figures(
+            trained.logits, wanted, vocabulary, scoring, [crop.photo for crop in sets.valid]
+        ),
+        "temperatures": temperatures,
+    }
+    if recipe.has_verdict:
+        figures["verdict"] = _verdict(scores[:, labels:], sets)
+    spec = {
+        "backbone": recipe.backbone, "head": recipe.head, "view": recipe.view,
+        "size": recipe.cut_size, "input_size": recipe.phases[-1].size,
+        "mean": sets.mean, "std": sets.std, "verdict": recipe.has_verdict, "scores": scoring,
+        "temperatures": temperatures, "thresholds": thresholds,
+    }  # fmt: skip
+    save_file(
+        {k: v.contiguous() for k, v in trained.model.state_dict().items()},
+        output / "classifier.safetensors",
+    )
+    (output / "classifier.json").write_text(json.dumps(spec, indent=1))
+    write_json(output / "metrics.json", figures)
+    (output / "labels.md").write_text(attributes_markdown(figures, vocabulary))
+    plot_classifier_training(output)
+    plot_label_scores(
+        figures["labels"],
+        output / "labels.png",
+        {label: group.name for group in vocabulary.groups for label in group.labels},
+    )
+    said = np.zeros((len(sets.valid), labels), dtype=bool)
+    said[garments] = decisions(scores[garments], categories, vocabulary, thresholds)
+    _draw(trained, sets, said, recipe, output)
+    return figures
+
+
+def _categories(crops: Sequence[Crop]) -> list[str | None]:
+    return [crop.category for crop in crops if crop.category != NO_GARMENT]
+
+
+def _notebook(logits: np.ndarray, truth: np.ndarray, threshold: float) -> dict[str, float]:
+    """What the notebooks told: sigmoid of every label at one threshold."""
+    said = 1 / (1 + np.exp(-logits.astype(np.float64))) >= threshold
+    return {
+        "threshold": threshold,
+        "accuracy_multi": accuracy_multi(truth, said),
+        "f_beta": f_beta(truth, said, 2.0),
+    }
+
+
+def _verdict(scores: np.ndarray, sets: CropSets) -> dict[str, float | None]:
+    """How often the category is right, and how well crops of nothing are seen to be that."""
+    names = np.array([NO_GARMENT, *sets.vocabulary.categories])
+    said, wanted = names[scores.argmax(1)], np.array([crop.category or "" for crop in sets.valid])
+    real = (wanted != NO_GARMENT) & (wanted != "")
+    nothing = wanted == NO_GARMENT
+    return {
+        "category_right": float((said == wanted)[real].mean()) if real.any() else None,
+        "none_seen": float((said == NO_GARMENT)[nothing].mean()) if nothing.any() else None,
+        "garments_taken_for_none": (
+            float((said == NO_GARMENT)[real].mean()) if real.any() else None
+        ),
+    }
+
+
+def _named(given: np.ndarray, names: Sequence[str]) -> list[str]:
+    """The names that are given; ``given`` may end before the verdict's."""
+    return [name for name, there in zip(names, given, strict=False) if there]
+
+
+def _draw(
+    trained: Trained, sets: CropSets, said: np.ndarray, recipe: ClassifierRecipe, output: Path
+) -> None:
+    names = outputs(sets.vocabulary, recipe)
+    wanted = [crop.labels for crop in sets.valid]
+    predicted = [_named(row, names) for row in said]
+
+    def picture(index: int) -> np.ndarray:
+        return np.asarray(Image.open(sets.valid[index].file).convert("RGB"))
+
+    pictures, rows = trained.batch
+    show_batch(pictures, [_named(row, names) for row in rows], output / "show_batch.png")
+    show_results(picture, wanted, predicted, output / "show_results.png")
+    files = [crop.photo for crop in sets.valid]
+    top_losses(picture, wanted, predicted, trained.losses, files, output / "top_losses.png")

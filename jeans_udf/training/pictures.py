@@ -1,0 +1,58 @@
+"""Crops of photos that are labelled as a whole, without annotations: as they are, or detected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from jeans_udf.config import ImageLimits
+from jeans_udf.errors import ConfigError, Rejected
+from jeans_udf.images import decode_image
+from jeans_udf.labels.labelled import Labelled
+from jeans_udf.models.views import fit_square
+from jeans_udf.training.crop_folder import Crop, CropFolder
+from jeans_udf.training.crops import Cut
+from jeans_udf.training.progress import Progress
+
+SURE = 0.4
+"""Least score of the best detection for it to be the garment that the labels are of."""
+
+
+def cut_pictures(rows: Sequence[Labelled], photos: Path, folder: Path, cut: Cut) -> list[Crop]:
+    """The picture of each row as a square PNG in ``folder``: the whole of it.
+
+    With a detector: the garment of the best score, and no crop where there is none to be sure of.
+    Raises `ConfigError` for a photo that cannot be read.
+    """
+    view = "whole" if cut.detector is None else cut.view
+    return CropFolder(folder, view, cut.size).fill(_each(rows, photos, cut))
+
+
+def _each(
+    rows: Sequence[Labelled], photos: Path, cut: Cut
+) -> Iterator[tuple[str, str | None, tuple[str, ...], str, np.ndarray]]:
+    progress = Progress(len(rows), "photos", 1)
+    for done, row in enumerate(rows, start=1):
+        square = _square(_pixels(photos / row.file_path), cut)
+        if square is not None:
+            yield f"{done:05d}_whole", row.category, row.labels, row.file_path, square
+        progress.update(done, "")
+
+
+def _square(image: np.ndarray, cut: Cut) -> np.ndarray | None:
+    found, masks = cut.detect(image)
+    if found is None:
+        return fit_square(image, cut.size)
+    if not len(found) or found.scores[0] < SURE:
+        return None
+    return cut(image, masks[0], found.boxes[0])
+
+
+def _pixels(path: Path) -> np.ndarray:
+    try:
+        return decode_image(path.read_bytes(), ImageLimits())
+    except Rejected as error:
+        raise ConfigError(f"photo {path}: {error.reason}: {error.detail}; take it out of the "
+                          "labels, or mend it") from None  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MethodType
 from typing import Any
 
 import torch
@@ -18,21 +19,22 @@ def keep_class_scores(predictor: Any) -> None:
     Detectron2 keeps the score of the category alone that a detection is of. What is no
     `FastRCNNOutputLayers` stays as it is.
     """
-    if not isinstance(predictor, FastRCNNOutputLayers) or hasattr(predictor, "class_scores_kept"):
-        return
-    predictor.class_scores_kept = True
-    inference = predictor.inference
+    if isinstance(predictor, FastRCNNOutputLayers):
+        # A method of this predictor, so that a copy of the model asks its own one.
+        predictor.inference = MethodType(_with_class_scores, predictor)
 
-    def with_class_scores(
-        predictions: Any, proposals: list[Instances]
-    ) -> tuple[list[Instances], list[torch.Tensor]]:
-        found, kept = inference(predictions, proposals)
-        chances = predictor.predict_probs(predictions, proposals)
-        for instances, of_image, rows in zip(found, chances, kept, strict=True):
-            instances.class_scores = of_image[rows, :-1]
-        return found, kept
 
-    predictor.inference = with_class_scores
+def _with_class_scores(
+    predictor: FastRCNNOutputLayers, predictions: Any, proposals: list[Instances]
+) -> tuple[list[Instances], list[torch.Tensor]]:
+    found, kept = type(predictor).inference(predictor, predictions, proposals)
+    chances = predictor.predict_probs(predictions, proposals)
+    boxes = predictor.predict_boxes(predictions, proposals)
+    for instances, scores, places, rows in zip(found, chances, boxes, kept, strict=True):
+        # Detectron2 counts rows without those that are not finite.
+        finite = torch.isfinite(scores).all(1) & torch.isfinite(places).all(1)
+        instances.class_scores = scores[finite][rows, :-1]
+    return found, kept
 
 
 def class_scores_of(instances: Instances, chosen: torch.Tensor, classes: int) -> torch.Tensor:
@@ -45,6 +47,5 @@ def class_scores_of(instances: Instances, chosen: torch.Tensor, classes: int) ->
         return scores
     overlaps = pairwise_iou(instances.pred_boxes[chosen], instances.pred_boxes)
     scores = torch.where(overlaps >= SAME, instances.scores, 0.0)
-    best = torch.zeros(len(chosen), classes, device=scores.device)
     of_class = instances.pred_classes.expand_as(scores)
-    return best.scatter_reduce(1, of_class, scores, "amax")
+    return scores.new_zeros(len(chosen), classes).scatter_reduce(1, of_class, scores, "amax")

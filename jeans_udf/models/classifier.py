@@ -160,7 +160,10 @@ def group_probabilities(
 
 
 def decide(
-    scores: np.ndarray, category: str | None, vocabulary: Vocabulary, thresholds: Mapping[str, float]
+    scores: np.ndarray,
+    category: str | None,
+    vocabulary: Vocabulary,
+    thresholds: Mapping[str, float],
 ) -> Attributes:
     """Labels of one garment from its scores ``(L,)`` (or longer: the verdict is not read).
 

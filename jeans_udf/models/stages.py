@@ -11,9 +11,11 @@ WRAPPERS = ("blocks", "stages", "body")
 def stages(net: nn.Module) -> list[nn.Module]:
     """The parts of ``net`` with parameters, in order: stem layers, each stage, the last layers.
 
-    ``net`` is timm's, or a `fastai_head.FastaiNet`, whose last part is its head.
+    ``net`` is timm's, or a `fastai_head.FastaiNet`, whose last part is its head. Parameters that
+    lie in no layer, such as a transformer's tokens and positions, are the first part together.
     """
-    parts: list[nn.Module] = []
+    loose = list(net.parameters(recurse=False))
+    parts: list[nn.Module] = [nn.ParameterList(loose)] if loose else []
     for name, child in net.named_children():
         if name not in WRAPPERS:
             parts.append(child)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
+
+from jeans_udf.errors import ConfigError
+from jeans_udf.strict_json import write_json
 
 INDEX = "index.json"
 
@@ -37,26 +42,35 @@ class CropFolder:
     place: Path
     view: str
     size: int
+    source: str = ""
+    """`digest` of what they are cut from, so that labels that were mended are read anew."""
 
     def fill(
         self, squares: Iterable[tuple[str, str | None, tuple[str, ...], str, np.ndarray]]
     ) -> list[Crop]:
         """Write (name, category, labels, photo, pixels) each, unless it was all done before.
 
-        Names must differ. ``squares`` is not begun when the folder is finished.
+        Names must differ. ``squares`` is not begun when the folder is finished. Raises
+        `ConfigError` where the folder cannot be written.
         """
         finished = self._read()
         if finished is not None:
             return finished
         shutil.rmtree(self.place, ignore_errors=True)
-        self.place.mkdir(parents=True)
+        try:
+            self.place.mkdir(parents=True)
+        except OSError as error:
+            raise ConfigError(f"crops {self.place}: cannot be made ({error.strerror})") from None
         crops = []
         for name, category, labels, photo, square in squares:
             file = self.place / f"{name}.png"
-            Image.fromarray(square).save(file, compress_level=1)
+            try:
+                Image.fromarray(square).save(file, compress_level=1)
+            except OSError as error:
+                raise ConfigError(f"crop {file}: cannot be written ({error.strerror})") from None
             crops.append(Crop(file, category, labels, photo))
         rows = [(c.file.name, c.category, c.labels, c.photo) for c in crops]
-        self._index.write_text(json.dumps({**self._settings, "crops": rows}))
+        write_json(self._index, {**self._settings, "crops": rows})
         return crops
 
     @property
@@ -65,16 +79,25 @@ class CropFolder:
 
     @property
     def _settings(self) -> dict[str, object]:
-        return {"view": self.view, "size": self.size}
+        return {"view": self.view, "size": self.size, "source": self.source}
 
     def _read(self) -> list[Crop] | None:
-        """The crops of a finished folder of the same settings."""
-        if not self._index.is_file():
+        """The crops of a whole finished folder of the same settings."""
+        try:
+            index = json.loads(self._index.read_text(encoding="utf-8"))
+            if {key: index.get(key) for key in self._settings} != self._settings:
+                return None
+            crops = [
+                Crop(self.place / name, category, tuple(labels), photo)
+                for name, category, labels, photo in index["crops"]
+            ]
+        # Cut off or changed by hand: it is cut again.
+        except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
             return None
-        index = json.loads(self._index.read_text())
-        if {key: index.get(key) for key in self._settings} != self._settings:
-            return None
-        return [
-            Crop(self.place / name, category, tuple(labels), photo)
-            for name, category, labels, photo in index["crops"]
-        ]
+        whole = all(crop.file.parent == self.place and crop.file.is_file() for crop in crops)
+        return crops if whole else None
+
+
+def digest(*values: Any) -> str:
+    """Hex sha256 of ``values``, which JSON or `repr` can tell apart."""
+    return hashlib.sha256(json.dumps(values, default=repr).encode()).hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +10,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from jeans_udf.config import ImageLimits
+from jeans_udf.errors import ConfigError, Rejected
 from jeans_udf.geometry import box_iou, mask_box
+from jeans_udf.images import decode_image
 from jeans_udf.models.detections import Detections
 from jeans_udf.models.detector import Detector
 from jeans_udf.models.views import View, cut_view, fit_square
 from jeans_udf.training.coco import Photo
-from jeans_udf.training.crop_folder import Crop, CropFolder
+from jeans_udf.training.crop_folder import Crop, CropFolder, digest
 from jeans_udf.training.progress import Progress
 from jeans_udf.vocabulary import NO_GARMENT
 
@@ -59,9 +63,28 @@ def cut_crops(
     """Each labelled garment of ``photos`` as a square PNG in ``folder``.
 
     Labels name photos by their path below ``root``. A folder that was finished before with the same
-    settings is read, not cut again.
+    settings, annotations and labels is read, not cut again. Raises `ConfigError` for a photo that
+    cannot be read, or is not of the size that it is annotated at.
     """
-    return CropFolder(folder, cut.view, cut.size).fill(_each(photos, labels, cut, root))
+    said = [(name_below(p.path, root), p.annotation_ids, p.classes, p.rles) for p in photos]
+    source = digest(said, sorted(labels.items()), cut.detector is not None)
+    return CropFolder(folder, cut.view, cut.size, source).fill(_each(photos, labels, cut, root))
+
+
+def name_below(path: Path, root: Path) -> str:
+    """``path`` as label files name it: relative to ``root``, without ``.`` and ``..`` within."""
+    return Path(os.path.relpath(path, root)).as_posix()
+
+
+def read_pixels(path: Path) -> np.ndarray:
+    """(H, W, 3) uint8 RGB, upright, of a photo to learn from; raises `ConfigError`."""
+    try:
+        return decode_image(path.read_bytes(), ImageLimits())
+    except Rejected as error:
+        fault = f"{error.reason}: {error.detail}"
+    except OSError as error:
+        fault = f"cannot be read ({error.strerror})"
+    raise ConfigError(f"photo {path}: {fault}; mend it, or take it out of the files that name it")
 
 
 def _each(
@@ -71,7 +94,7 @@ def _each(
     progress = Progress(len(photos), "photos", 1)
     count = 0
     for done, photo in enumerate(photos, start=1):
-        name = photo.path.relative_to(root).as_posix()
+        name = name_below(photo.path, root)
         for number, category, names, square in _squares(photo, name, labels, cut):
             count += 1
             yield f"{count:05d}_{number}", category, names, name, square
@@ -84,7 +107,12 @@ def _squares(
     """(number, category, labels, pixels) of each crop of one photo."""
     if photo.crowded and not photo.classes:
         return
-    image = photo.pixels()
+    image = read_pixels(photo.path)
+    if photo.classes and image.shape[:2] != (photo.height, photo.width):
+        raise ConfigError(
+            f"photo {photo.path}: is {image.shape[1]} x {image.shape[0]} pixels, its annotations "
+            f"are for {photo.width} x {photo.height}; is it another photo of that name, or turned?"
+        )
     found, masks = cut.detect(image)
     if not photo.classes:
         for k, shown in enumerate(masks):

@@ -7,13 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from jeans_udf.config import ImageLimits
-from jeans_udf.errors import ConfigError, Rejected
-from jeans_udf.images import decode_image
 from jeans_udf.labels.labelled import Labelled
 from jeans_udf.models.views import fit_square
-from jeans_udf.training.crop_folder import Crop, CropFolder
-from jeans_udf.training.crops import Cut
+from jeans_udf.training.crop_folder import Crop, CropFolder, digest
+from jeans_udf.training.crops import Cut, read_pixels
 from jeans_udf.training.progress import Progress
 
 SURE = 0.4
@@ -27,7 +24,8 @@ def cut_pictures(rows: Sequence[Labelled], photos: Path, folder: Path, cut: Cut)
     Raises `ConfigError` for a photo that cannot be read.
     """
     view = "whole" if cut.detector is None else cut.view
-    return CropFolder(folder, view, cut.size).fill(_each(rows, photos, cut))
+    source = digest([(row.file_path, row.category, row.labels) for row in rows])
+    return CropFolder(folder, view, cut.size, source).fill(_each(rows, photos, cut))
 
 
 def _each(
@@ -35,7 +33,7 @@ def _each(
 ) -> Iterator[tuple[str, str | None, tuple[str, ...], str, np.ndarray]]:
     progress = Progress(len(rows), "photos", 1)
     for done, row in enumerate(rows, start=1):
-        square = _square(_pixels(photos / row.file_path), cut)
+        square = _square(read_pixels(photos / row.file_path), cut)
         if square is not None:
             yield f"{done:05d}_whole", row.category, row.labels, row.file_path, square
         progress.update(done, "")
@@ -48,11 +46,3 @@ def _square(image: np.ndarray, cut: Cut) -> np.ndarray | None:
     if not len(found) or found.scores[0] < SURE:
         return None
     return cut(image, masks[0], found.boxes[0])
-
-
-def _pixels(path: Path) -> np.ndarray:
-    try:
-        return decode_image(path.read_bytes(), ImageLimits())
-    except Rejected as error:
-        raise ConfigError(f"photo {path}: {error.reason}: {error.detail}; take it out of the "
-                          "labels, or mend it") from None  # fmt: skip

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import ValidationError
 
+from jeans_udf.bundle_checks import check_numbers
 from jeans_udf.config import Section
 from jeans_udf.errors import BundleError, ConfigError
 from jeans_udf.vocabulary import Vocabulary, parse_vocabulary
@@ -66,6 +67,8 @@ class ClassifierSpec(Section):
     """Subtracted from RGB values of 0 to 1."""
     std: tuple[float, float, float]
     """Divides what is left."""
+    mirrored: bool = False
+    """Whether the mean of the crop's and its mirror image's logits is taken."""
     temperatures: dict[str, float] = {}
     """Divide the logits of each group, and of the verdict (``category``), before scores are made
     of them: fitted on validation crops, so that a score says how often it is right."""
@@ -158,12 +161,7 @@ def open_bundle(name_or_directory: str | Path) -> Bundle:
         vocabulary = parse_vocabulary(manifest.vocabulary, where=f"{directory}/{MANIFEST}")
     except ConfigError as error:
         raise BundleError(str(error)) from None
-    unknown = sorted(set(manifest.detector.category_thresholds) - set(vocabulary.categories))
-    if unknown:
-        raise BundleError(
-            f"bundle {directory}: {MANIFEST}: detector.category_thresholds names {unknown}; wanted "
-            f"categories of its vocabulary: {', '.join(vocabulary.categories)}"
-        )
+    check_numbers(manifest.model_dump(), vocabulary, f"bundle {directory}: {MANIFEST}")
     _check_files(directory, manifest)
     _check_detector(directory, manifest.detector)
     return Bundle(directory, manifest, hashlib.sha256(raw).hexdigest(), vocabulary)

@@ -233,6 +233,7 @@ def load_classifier(bundle: Bundle, device: torch.device) -> Classifier:
         view=spec.view,
         size=spec.size,
         input_size=spec.input_size,
+        mirrored=spec.mirrored,
         mean=spec.mean,
         std=spec.std,
         temperatures=spec.temperatures,

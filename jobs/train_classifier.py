@@ -40,7 +40,7 @@ from jeans_udf.labels.dropping import add_drop_faulty, dropped_codes
 from jeans_udf.models.classifier import build_classifier
 from jeans_udf.models.detector import open_detector
 from jeans_udf.training.backbone_weights import load_backbone, statistics
-from jeans_udf.training.classifier import train_classifier
+from jeans_udf.training.classifier import member_folders, train_classifier, train_member
 from jeans_udf.training.classifier_data import CropSets
 from jeans_udf.training.classifier_recipe import ClassifierRecipe, read_classifier_recipe
 from jeans_udf.training.classifier_run import write_run
@@ -78,6 +78,9 @@ def parse_arguments() -> argparse.Namespace:
         "jobs/import_weights.py), or another classifier; without it all is learnt from nothing")
     add("--output", required=True, type=Path, help="folder to write; resumed when it exists")
     add("--seed", type=int, default=0)
+    add("--member", type=int, metavar="N",
+        help="train the recipe's Nth member alone, such as on a core or machine of its own; the "
+        "same command without it then makes the mean of all")
     add("--threads", type=int, default=0, help="torch's CPU threads; 0: all cores")
     return parser.parse_args()
 
@@ -109,6 +112,12 @@ def _set(photos: str, labels: str, annotations: str | None) -> LabelledSet:
     return LabelledSet(Path(photos), Path(labels), Path(annotations) if annotations else None)
 
 
+def member_place(args: argparse.Namespace, recipe: ClassifierRecipe) -> Path:
+    if not 1 <= args.member <= recipe.members:
+        raise ConfigError(f"--member {args.member}: the recipe has {recipe.members} members")
+    return member_folders(args.output, recipe)[args.member - 1]
+
+
 def read_recipe(args: argparse.Namespace) -> ClassifierRecipe:
     changed = {"backbone": args.backbone, "view": args.view}
     recipe = read_classifier_recipe(args.recipe)
@@ -133,13 +142,18 @@ def main() -> int:
             # A low score, so that there are many crops to learn from what is no garment.
             detector = open_detector(args.detector, torch.device("cpu"),
                                      score_threshold=0.1, max_garments=5)  # fmt: skip
-        cut = Cut(recipe.view, recipe.cut_size, detector)
+        views = tuple(dict.fromkeys((recipe.view, *recipe.other_views)))
+        cut = Cut(views, recipe.cut_size, detector)
         train, valid = gather_crops(sources, vocabulary, cut, args.output / "crops")
         if not recipe.has_verdict:
             train, valid = ([c for c in crops if c.category != NO_GARMENT]
                             for crops in (train, valid))  # fmt: skip
         sets = CropSets(train, valid, vocabulary, *statistics(recipe.backbone))
         print(f"{len(train)} crops, {len(valid)} for validation", file=sys.stderr)
+        if args.member:
+            train_member(model, sets, recipe, member_place(args, recipe),
+                         args.seed + args.member - 1)  # fmt: skip
+            return 0
         trained = train_classifier(model, sets, recipe, args.output, args.seed)
     except UsageError as error:
         print(f"train_classifier: {error}", file=sys.stderr)

@@ -15,23 +15,12 @@ import shutil
 import sys
 from pathlib import Path
 
-import torch
 from safetensors.torch import load_file, save_file
+
+from jeans_udf.training.averaging import mean_weights
 
 LAST = "average/"
 """Prefix of the last epoch's weights in a checkpoint."""
-
-
-def mean_weights(
-    best: dict[str, torch.Tensor], last: dict[str, torch.Tensor]
-) -> dict[str, torch.Tensor]:
-    """Name by name; whole numbers (counters) are the last ones'."""
-    return {
-        name: ((value.float() + last[name].float()) / 2).to(value.dtype).contiguous()
-        if value.is_floating_point()
-        else last[name]
-        for name, value in best.items()
-    }
 
 
 def main() -> int:
@@ -50,7 +39,7 @@ def main() -> int:
     for name in ("detector.yaml", "categories.json", "metrics.json"):
         shutil.copyfile(args.run / name, args.output / name)
     best = load_file(args.run / "detector.safetensors")
-    save_file(mean_weights(best, last), args.output / "detector.safetensors")
+    save_file(mean_weights([best, last]), args.output / "detector.safetensors")
     print(f"wrote {args.output}: the mean of {len(best)} tensors")
     return 0
 

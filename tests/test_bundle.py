@@ -10,6 +10,9 @@ from jeans_udf.bundle import open_bundle, write_manifest
 from jeans_udf.errors import BundleError
 from jeans_udf.vocabulary import load_vocabulary
 
+VOCABULARY = load_vocabulary("conf/vocabulary.yaml")
+COMBINATION = {"detector": 0.5, "classifier": 1.2, "none_bias": -0.3, "least_score": 0.1}
+
 
 @pytest.fixture
 def bundle_dir(tmp_path: Path) -> Path:
@@ -27,7 +30,7 @@ def manifest_values() -> dict:
         "name": "tiny",
         "version": "1",
         "created": "2026-01-01",
-        "vocabulary": load_vocabulary("conf/vocabulary.yaml").as_dict(),
+        "vocabulary": VOCABULARY.as_dict(),
         "detector": {
             "config": "detector.yaml",
             "weights": "detector.safetensors",
@@ -39,7 +42,7 @@ def manifest_values() -> dict:
             "size": 224,
             "mean": [0.5, 0.5, 0.5],
             "std": [0.5, 0.5, 0.5],
-            "thresholds": {},
+            "thresholds": dict.fromkeys(["wash", "fit", "length", *VOCABULARY.labels[-8:]], 0.5),
         },
         "training_data": [],
         "metrics": {},
@@ -55,7 +58,7 @@ def _edit(directory: Path, change) -> None:
 def test_version_is_the_name_and_twelve_digits_of_the_manifest(bundle_dir: Path) -> None:
     bundle = open_bundle(bundle_dir)
     assert bundle.model_version == f"tiny-{bundle.manifest_sha256[:12]}"
-    assert bundle.vocabulary == load_vocabulary("conf/vocabulary.yaml")
+    assert bundle.vocabulary == VOCABULARY
 
 
 def test_a_changed_byte_is_refused(bundle_dir: Path) -> None:
@@ -119,3 +122,75 @@ def test_an_oversized_manifest_is_not_parsed(bundle_dir: Path) -> None:
 def test_an_unknown_name_lists_what_there_is() -> None:
     with pytest.raises(BundleError, match=r"no such bundle.*\./defualt"):
         open_bundle("defualt")
+
+
+def test_sound_decisions_are_accepted(bundle_dir: Path) -> None:
+    def decide(values: dict) -> None:
+        values["detector"]["category_thresholds"] = {"jeans": 0.4}
+        values["classifier"]["temperatures"] = {"wash": 1.5, "details": 0.2, "category": 3}
+        # A label of an exclusive group may have its own.
+        values["classifier"]["thresholds"]["cropped"] = 0.2
+        values["combination"] = COMBINATION
+
+    _edit(bundle_dir, decide)
+    manifest = open_bundle(bundle_dir).manifest
+    assert manifest.combination is not None and manifest.combination.least_score == 0.1
+    assert manifest.classifier.temperatures["category"] == 3.0
+    edges = COMBINATION | {"detector": 0, "classifier": 0, "least_score": 1}
+    _edit(bundle_dir, lambda v: v.update(combination=edges))
+    assert open_bundle(bundle_dir).manifest.combination is not None
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "message"),
+    [
+        ("classifier", "temperatures", {"wash": 0}, r"temperatures\.wash: got 0.0, wanted more th"),
+        ("classifier", "temperatures", {"wash": -1.5}, r"\.wash: got -1.5, wanted more than 0"),
+        ("classifier", "temperatures", {"wash": float("nan")}, r"wash: got nan, wanted a finite"),
+        ("classifier", "temperatures", {"category": float("inf")}, r"category: got inf, wanted"),
+        ("classifier", "temperatures", {"wsh": 1, "all": 1},
+         r"temperatures names \['all', 'wsh'\]; wanted groups of its vocabulary.*wash, fit"),
+        ("classifier", "thresholds", {}, r"thresholds: got none of wash, fit, length, distressed"),
+        ("classifier", "mean", [0.5, float("nan"), 0.5], r"classifier\.mean\.1: got nan"),
+        ("detector", "score_threshold", float("nan"), r"detector\.score_threshold: got nan"),
+        ("detector", "category_thresholds", {"jeans": float("inf")}, r"\.jeans: got inf, wanted"),
+        ("detector", "category_thresholds", {"skirts": 0.5},
+         r"category_thresholds names \['skirts'\]; wanted categories of its vocabulary: jeans"),
+        ("combination", "detector", -0.01, r"combination\.detector: got -0.01, wanted 0 or more"),
+        ("combination", "classifier", -2, r"combination\.classifier: got -2.0, wanted 0 or more"),
+        ("combination", "none_bias", float("nan"), r"combination\.none_bias: got nan, wanted"),
+        ("combination", "detector", float("inf"), r"combination\.detector: got inf, wanted"),
+        ("combination", "least_score", 1.01, r"combination\.least_score: got 1.01, wanted 0 to 1"),
+        ("combination", "least_score", -0.01, r"least_score: got -0.01, wanted 0 to 1"),
+    ],
+)  # fmt: skip
+def test_numbers_that_nothing_can_be_decided_by_are_refused(
+    bundle_dir: Path, section: str, key: str, value: object, message: str
+) -> None:
+    def change(values: dict) -> None:
+        values["combination"] = dict(COMBINATION)
+        values[section][key] = value
+
+    _edit(bundle_dir, change)
+    with pytest.raises(BundleError, match=rf"bundle .*: manifest\.json: .*{message}"):
+        open_bundle(bundle_dir)
+
+
+@pytest.mark.parametrize("name", ["wash", "length", "cuffed", "embellished"])
+def test_every_group_and_label_has_its_threshold(bundle_dir: Path, name: str) -> None:
+    _edit(bundle_dir, lambda v: v["classifier"]["thresholds"].pop(name))
+    with pytest.raises(BundleError, match=f"classifier.thresholds: got none of {name}; wanted one"):
+        open_bundle(bundle_dir)
+
+
+@pytest.mark.parametrize("number", ["1e400", "-1e400", "1" + "0" * 400, "NaN", '"x"', "null"])
+def test_a_threshold_is_a_finite_number(bundle_dir: Path, number: str) -> None:
+    text = (bundle_dir / "manifest.json").read_text()
+    assert '"wash": 0.5' in text
+    (bundle_dir / "manifest.json").write_text(text.replace('"wash": 0.5', f'"wash": {number}'))
+    with pytest.raises(BundleError, match="wash"):
+        open_bundle(bundle_dir)
+
+
+def test_the_bundle_that_comes_along_is_sound() -> None:
+    assert open_bundle("default").manifest.classifier.thresholds

@@ -209,6 +209,7 @@ class Classifier:
         device: torch.device,
         view: View = "masked",
         input_size: int | None = None,
+        mirrored: bool = False,
         temperatures: Mapping[str, float] | None = None,
         verdict: bool = True,
         scoring: Scoring = "groups",
@@ -218,6 +219,7 @@ class Classifier:
         self.vocabulary = vocabulary
         self.view: View = view
         self.size, self.input_size = size, input_size or size
+        self.mirrored = mirrored
         self.thresholds = dict(thresholds)
         self.temperatures = dict(temperatures or {})
         self.device = device
@@ -241,6 +243,8 @@ class Classifier:
             batch = resize_as_fastai(batch, self.input_size)
         batch = ((batch - self._mean) / self._std).contiguous(memory_format=torch.channels_last)
         logits: torch.Tensor = self.model(batch)
+        if self.mirrored:
+            logits = (logits + self.model(batch.flip(3))) / 2
         return logits
 
     def scores(self, squares: Sequence[np.ndarray]) -> np.ndarray:

@@ -12,6 +12,8 @@ from jeans_udf.errors import ConfigError
 from jeans_udf.training.weight_files import read_safetensors
 
 Statistics = tuple[float, float, float]
+COUNTER = "num_batches_tracked"
+"""Of batch norms; nothing here reads it, and older files lack it."""
 
 
 def load_backbone(model: nn.Module, file: Path) -> int:
@@ -27,8 +29,12 @@ def load_backbone(model: nn.Module, file: Path) -> int:
         for place in (name, prefix + name, name.removeprefix("body.")):
             if place in own and own[place].shape == value.shape:
                 tensors[place] = value.float()
-    head = "head." if prefix else f"{_classifier_name(model)}."
-    lacking = [name for name in own if name not in tensors and not name.startswith(head)]
+    heads = ("head.",) if prefix else _heads(model)
+    lacking = [
+        name
+        for name in own
+        if name not in tensors and not name.startswith(heads) and not name.endswith(COUNTER)
+    ]
     if lacking:
         raise ConfigError(
             f"weights {file}: {len(lacking)} tensors of the backbone are not in it, or of another "
@@ -44,6 +50,7 @@ def statistics(backbone: str) -> tuple[Statistics, Statistics]:
     return tuple(settings.mean), tuple(settings.std)
 
 
-def _classifier_name(model: Any) -> str:
-    name = model.default_cfg["classifier"]
-    return name if isinstance(name, str) else name[0]
+def _heads(model: Any) -> tuple[str, ...]:
+    """How the names of the last layers begin: distilled transformers have two."""
+    names = model.default_cfg["classifier"] or ()
+    return tuple(f"{name}." for name in ((names,) if isinstance(names, str) else names))

@@ -6,6 +6,8 @@ network and its logits; `classifier_run` makes a run folder of them.
 
 from __future__ import annotations
 
+import copy
+import random
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,10 +22,12 @@ from fastai.callback.schedule import fit_one_cycle, lr_find, valley  # noqa: F40
 from fastai.learner import Learner
 from fastai.optimizer import OptimWrapper
 from torch import nn
+from torch.optim.swa_utils import update_bn
 
 from jeans_udf.evaluation.plots import plot_rates
 from jeans_udf.models.freezing import freeze_first
 from jeans_udf.models.stages import stages
+from jeans_udf.training.averaging import mean_weights
 from jeans_udf.training.checkpoint import load_checkpoint
 from jeans_udf.training.classifier_data import CropSets, make_loaders, pictures_of_batch, targets
 from jeans_udf.training.classifier_keeper import Keeper
@@ -49,23 +53,24 @@ def train_classifier(
 ) -> Trained:
     """Train ``model`` by ``recipe``; checkpoints and ``history.jsonl`` go to ``output``.
 
-    Raises `ConfigError` when ``output`` was begun with another recipe.
+    With several members each has its folder there, and its order of crops; the mean of their
+    weights is what comes out. Raises `ConfigError` when ``output`` was begun with another recipe.
     """
-    output.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(seed)
-    freeze_first(getattr(model, "body", model), recipe.freeze_first)
-    keeper = Keeper(output, recipe, sets, seed)
-    learner = _learner(model, sets, recipe, output, keeper)
-    load_checkpoint(output, {"model": learner.model}, learner.opt.opt)
+    places = member_folders(output, recipe)
+    learners = [
+        train_member(copy.deepcopy(model), sets, recipe, place, seed + number)
+        for number, place in enumerate(places)
+    ]
+    learner = learners[-1]
+    if len(learners) > 1:
+        learner.model.load_state_dict(mean_weights([each.model.state_dict() for each in learners]))
+        # The mean's activations are not the mean of the activations.
+        torch.manual_seed(seed)
+        with torch.inference_mode():
+            update_bn(_pictures(learner), learner.model)
     with _quiet(learner):
-        for number, phase in enumerate(recipe.phases):
-            if number >= keeper.phase:
-                _run_phase(learner, sets, phase, number, keeper)
-        learner.dls = make_loaders(sets, recipe, recipe.phases[-1].size)
-        # A prediction raises the same events as an epoch of training.
-        with learner.removed_cbs(keeper):
-            batch = pictures_of_batch(learner.dls, sets)
-            logits, wanted = learner.get_preds(dl=learner.dls.valid, act=nn.Identity())
+        batch = pictures_of_batch(learner.dls, sets)
+        logits, wanted = learner.get_preds(dl=learner.dls.valid, act=nn.Identity())
     with torch.inference_mode():
         losses = [
             float(learner.loss_func(logits[k : k + 1], wanted[k : k + 1]))
@@ -74,6 +79,40 @@ def train_classifier(
     return Trained(
         learner.model, logits.numpy().astype(np.float32), np.array(losses, np.float32), batch
     )
+
+
+def member_folders(output: Path, recipe: ClassifierRecipe) -> list[Path]:
+    """Where each member keeps its checkpoint and history: a lone one in ``output`` itself."""
+    if recipe.members == 1:
+        return [output]
+    return [output / f"member_{number}" for number in range(1, recipe.members + 1)]
+
+
+def train_member(
+    model: nn.Module, sets: CropSets, recipe: ClassifierRecipe, output: Path, seed: int
+) -> Learner:
+    """Train ``model`` in place, going on from the checkpoint in ``output`` if there is one."""
+    output.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(seed)
+    random.seed(seed)
+    freeze_first(getattr(model, "body", model), recipe.freeze_first)
+    keeper = Keeper(output, recipe, sets, seed)
+    learner = _learner(model, sets, recipe, output, keeper)
+    load_checkpoint(output, {"model": learner.model}, learner.opt.opt)
+    with _quiet(learner):
+        for number, phase in enumerate(recipe.phases):
+            if number >= keeper.phase:
+                _run_phase(learner, sets, phase, number, keeper)
+    learner.dls = make_loaders(sets, recipe, recipe.phases[-1].size)
+    # A prediction raises the same events as an epoch of training.
+    learner.remove_cb(keeper)
+    return learner
+
+
+def _pictures(learner: Learner) -> Iterator[torch.Tensor]:
+    """Training pictures as plain tensors, batch after batch."""
+    for pixels, _ in learner.dls.train:
+        yield pixels.as_subclass(torch.Tensor)
 
 
 def _learner(

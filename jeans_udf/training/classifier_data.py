@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import random
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -45,12 +48,19 @@ def make_loaders(sets: CropSets, recipe: ClassifierRecipe, size: int) -> DataLoa
             ImageBlock,
             MultiCategoryBlock(vocab=list(outputs(sets.vocabulary, recipe))),
         ),
-        get_x=lambda crop: crop.file,
+        get_x=partial(_picture, judged={crop.file for crop in sets.valid}),
         get_y=lambda crop: [name for name in crop.targets if name in names],
         splitter=IndexSplitter(range(len(sets.train), len(sets.train) + len(sets.valid))),
         batch_tfms=[*augment, normalize],
     )
     return block.dataloaders([*sets.train, *sets.valid], bs=recipe.batch_size, num_workers=0)
+
+
+def _picture(crop: Crop, judged: Collection[Path]) -> Path:
+    """The view that is judged; in training, half of the time another one."""
+    if crop.file in judged or not crop.others or random.random() < 0.5:
+        return crop.file
+    return random.choice(crop.others)
 
 
 def outputs(vocabulary: Vocabulary, recipe: ClassifierRecipe) -> tuple[str, ...]:

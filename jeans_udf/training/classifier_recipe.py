@@ -7,10 +7,10 @@ frozen or not; what the network sees; its loss; its augmentations.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from jeans_udf.config import Section
 from jeans_udf.errors import ConfigError, near_miss
@@ -19,7 +19,13 @@ from jeans_udf.models.views import View
 FOLDER = Path("conf/classifiers")
 
 
-class Augmentation(Section):
+class _Numbers(Section):
+    """Settings whose numbers are finite."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+
+class Augmentation(_Numbers):
     """Arguments of fastai's ``aug_transforms``."""
 
     flip: bool = True
@@ -49,7 +55,7 @@ class Augmentation(Section):
         return {("do_flip" if key == "flip" else key): named[key] for key in named}
 
 
-class Phase(Section):
+class Phase(_Numbers):
     """Some epochs of one-cycle training."""
 
     epochs: int = Field(gt=0)
@@ -58,7 +64,7 @@ class Phase(Section):
     """Side of the network's input in pixels; smaller than what was cut, it is scaled down."""
     frozen: bool = False
     """Train the head alone (batch norms go on)."""
-    rate: float | Literal["find", "found"] = Field()
+    rate: Annotated[float, Field(gt=0)] | Literal["find", "found"] = Field()
     """Peak learning rate of the last layers; ``find`` runs fastai's finder, ``found`` takes what
     the last one found."""
     divide: float = Field(1.0, gt=0)
@@ -72,7 +78,7 @@ class Phase(Section):
     """The first rate is the peak's by this part."""
 
 
-class ClassifierRecipe(Section):
+class ClassifierRecipe(_Numbers):
     """One file of ``conf/classifiers``."""
 
     about: str
@@ -88,6 +94,9 @@ class ClassifierRecipe(Section):
     view: View = "masked"
     """What it sees of a garment: alone on grey; its surroundings ``dimmed``; all within its
     ``box``; the box with a ``margin``."""
+    other_views: tuple[View, ...] = ()
+    """Views that half of the training crops are shown in instead, by chance: what they have in
+    common is the garment."""
     cut_size: int = Field(224, gt=0)
     """Side of the square in pixels that crops are cut to, aspect kept."""
     loss: Literal["groups", "binary"] = "groups"
@@ -104,6 +113,11 @@ class ClassifierRecipe(Section):
     """Of the metrics that are told while training (``accuracy_multi``, F-beta); the thresholds that
     ship are fitted on the validation crops."""
     augment: Augmentation = Augmentation()
+    members: int = Field(1, gt=0)
+    """How often it is trained, each time in another order from the same weights; the mean of their
+    weights is what ships."""
+    mirrored: bool = False
+    """At tagging, the mean of what it says of a crop and of its mirror image."""
     phases: tuple[Phase, ...] = Field(min_length=1)
 
     @property
@@ -139,7 +153,7 @@ def read_classifier_recipe(name: str | Path) -> ClassifierRecipe:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"recipe {path}: cannot be read ({error.strerror})") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # not UTF-8, a date of month 13
         raise ConfigError(f"recipe {path}: not valid YAML: {error}") from None
     if not isinstance(values, dict):
         raise ConfigError(f"recipe {path}: wanted a mapping of settings")
@@ -152,6 +166,23 @@ def read_classifier_recipe(name: str | Path) -> ClassifierRecipe:
 def _first(error: Exception) -> str:
     if not isinstance(error, ValidationError):
         return str(error)
-    fault = error.errors()[0]
-    place = ".".join(str(part) for part in fault["loc"])
-    return f"{place}: {fault['msg']}" if place else str(fault["msg"])
+    # A misspelt key lacks and is unknown; the unknown one tells what happened.
+    faults = sorted(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
+    loc = faults[0]["loc"]
+    if faults[0]["type"] == "extra_forbidden":
+        section = SECTIONS.get(str(loc[0]), ClassifierRecipe) if loc[1:] else ClassifierRecipe
+        return f"unknown key {_dotted(loc)!r}; {near_miss(str(loc[-1]), section.model_fields)}"
+    # Where a number or a word may stand, both are told; what pydantic calls the two is no key.
+    key = tuple(part for part in loc if isinstance(part, int) or part.isidentifier())
+    wanted = " or ".join(fault["msg"] for fault in faults if fault["loc"][: len(key)] == key)
+    if faults[0]["type"] in ("missing", "value_error"):
+        return f"{_dotted(key)}: {wanted}" if key else wanted
+    return f"{_dotted(key)}: got {str(faults[0]['input'])[:80]!r}, wanted: {wanted}"
+
+
+def _dotted(key: tuple[str | int, ...]) -> str:
+    return ".".join(str(part) for part in key)
+
+
+SECTIONS: dict[str, type[Section]] = {"augment": Augmentation, "phases": Phase}
+"""Keys whose values are settings themselves, or a list of such."""

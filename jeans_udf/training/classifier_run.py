@@ -20,7 +20,7 @@ from jeans_udf.evaluation.plots import plot_classifier_training, plot_label_scor
 from jeans_udf.evaluation.temperature import calibration_figures, fit_temperatures
 from jeans_udf.models.classifier import Scoring, group_probabilities
 from jeans_udf.strict_json import write_json
-from jeans_udf.training.classifier import Trained
+from jeans_udf.training.classifier import Trained, member_folders
 from jeans_udf.training.classifier_data import CropSets, outputs, targets
 from jeans_udf.training.classifier_recipe import ClassifierRecipe
 from jeans_udf.training.crop_folder import Crop
@@ -60,6 +60,7 @@ def write_run(
         figures["verdict"] = _verdict(scores[:, labels:], sets)
     spec = {
         "backbone": recipe.backbone, "head": recipe.head, "view": recipe.view,
+        "mirrored": recipe.mirrored,
         "size": recipe.cut_size, "input_size": recipe.phases[-1].size,
         "mean": sets.mean, "std": sets.std, "verdict": recipe.has_verdict, "scores": scoring,
         "temperatures": temperatures, "thresholds": thresholds,
@@ -71,7 +72,8 @@ def write_run(
     (output / "classifier.json").write_text(json.dumps(spec, indent=1))
     write_json(output / "metrics.json", figures)
     (output / "labels.md").write_text(attributes_markdown(figures, vocabulary))
-    plot_classifier_training(output)
+    for place in member_folders(output, recipe):
+        plot_classifier_training(place)
     plot_label_scores(
         figures["labels"],
         output / "labels.png",

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from jeans_udf.errors import ConfigError
+from jeans_udf.evaluation.truth import read_truth
 from jeans_udf.labels.counting import counts_table
 from jeans_udf.labels.dropping import settle
 from jeans_udf.labels.faults import summary
 from jeans_udf.labels.labelled import LabelFile, Labelled, garment_labels
 from jeans_udf.labels.reading import read_labels
 from jeans_udf.labels.splits import check_splits, split_rows
-from jeans_udf.training.coco import negatives_as_photos, read_coco, read_negatives
+from jeans_udf.training.coco import Photo, negatives_as_photos, read_negatives
 from jeans_udf.training.crop_folder import Crop
-from jeans_udf.training.crops import Cut, cut_crops
+from jeans_udf.training.crops import Cut, cut_crops, name_below
 from jeans_udf.training.pictures import cut_pictures
 from jeans_udf.vocabulary import Vocabulary
 
@@ -52,21 +54,24 @@ def gather_crops(
     How many rows each label has goes to standard error. Raises `ConfigError` for faulty label files
     (see `labels.dropping`), photos of both splits, and what the readers refuse.
     """
-    train, valid = _label_files(sources, vocabulary)
-    parts = {"train": [row for file in train for row in file.rows], "val": list(valid.rows)}
-    print(counts_table(parts, vocabulary), file=sys.stderr)
-    crops = []
-    for number, (each, file) in enumerate(zip(sources.train, train, strict=True)):
-        crops += _cut_set(each, file, vocabulary, cut, folder / f"train_{number}")
     if sources.negatives and cut.detector is None:
         raise ConfigError(
             "--negatives: crops without garments are what a detector wrongly finds on these "
             "photos; give --detector"
         )
+    train, valid = _label_files(sources, vocabulary)
+    learnt, kept_back = _sides(sources, train, valid)
+    parts = {"train": [row for file in train for row in file.rows], "val": list(valid.rows)}
+    print(counts_table(parts, vocabulary), file=sys.stderr)
+    crops = []
+    for number, (each, file) in enumerate(zip(sources.train, train, strict=True)):
+        crops += _cut_set(each, file, vocabulary, cut, folder / f"train_{number}", learnt)
     for number, (place, listing) in enumerate(sources.negatives):
         photos = negatives_as_photos(read_negatives(listing, place))
         crops += cut_crops(photos, {}, folder / f"negatives_{number}", cut, Path(place))
-    judged = _cut_set(sources.valid or sources.train[0], valid, vocabulary, cut, folder / "valid")
+    judged = _cut_set(
+        sources.valid or sources.train[0], valid, vocabulary, cut, folder / "valid", kept_back
+    )
     if not crops or not judged:
         raise ConfigError(f"{len(crops)} crops for training, {len(judged)} for validation; wanted "
                           "some of each: do the labels belong to these photos?")  # fmt: skip
@@ -95,14 +100,49 @@ def _label_files(
     return train, valid
 
 
+def _sides(
+    sources: Sources, train: Sequence[LabelFile], valid: LabelFile
+) -> tuple[Callable[[str], bool], Callable[[str], bool]]:
+    """Which photos without annotations are training's, and which validation's, by their names.
+
+    All of the set that they are in; of one set that is parted, a fifth of those that no row names.
+    """
+    if sources.valid is not None:
+        return (lambda name: True), (lambda name: True)
+    named = {row.file_path for file in (*train, valid) for row in file.rows}
+
+    def kept_back(name: str) -> bool:
+        return hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()[0] % 5 == 0
+
+    return (
+        lambda name: name not in named and not kept_back(name),
+        lambda name: name not in named and kept_back(name),
+    )
+
+
 def _cut_set(
-    each: LabelledSet, file: LabelFile, vocabulary: Vocabulary, cut: Cut, folder: Path
+    each: LabelledSet,
+    file: LabelFile,
+    vocabulary: Vocabulary,
+    cut: Cut,
+    folder: Path,
+    empty: Callable[[str], bool],
 ) -> list[Crop]:
+    """Crops of the rows of ``file``; ``empty`` photos without annotations show no garment."""
     whole = [row for row in file.rows if row.annotation_id is None]
     if each.annotations is None:
         return cut_pictures(whole, each.photos, folder, cut)
-    photos = read_coco(each.photos, each.annotations, vocabulary.categories)
-    crops = cut_crops(photos, garment_labels(file), folder, cut, each.photos)
+    named = {row.file_path for row in whole}
+
+    def taken(photo: Photo) -> bool:
+        # What is labelled as a whole shows a garment, though nobody drew its mask.
+        name = name_below(photo.path, each.photos)
+        return bool(photo.classes) or (name not in named and empty(name))
+
+    photos = read_truth(each.photos, each.annotations, vocabulary.categories).photos
+    crops = cut_crops(
+        [photo for photo in photos if taken(photo)], garment_labels(file), folder, cut, each.photos
+    )
     if cut.detector is not None:
         return crops + cut_pictures(_unseen(whole, crops), each.photos, folder / "whole", cut)
     if whole:

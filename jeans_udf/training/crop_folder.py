@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,8 @@ class Crop:
     labels: tuple[str, ...]
     photo: str = ""
     """The photo that it is of, below its folder."""
+    others: tuple[Path, ...] = ()
+    """The same garment in the other views."""
 
     @property
     def targets(self) -> list[str]:
@@ -35,20 +37,22 @@ class Crop:
         return [*self.labels, *([f"category:{self.category}"] if self.category else [])]
 
 
+Square = tuple[str, str | None, tuple[str, ...], str, Sequence[np.ndarray]]
+"""Name, category, labels, photo and the picture in each view, (size, size, 3) uint8 RGB."""
+
+
 @dataclass(frozen=True)
 class CropFolder:
     """Where crops of one set lie, and how they were cut."""
 
     place: Path
-    view: str
+    views: tuple[str, ...]
     size: int
     source: str = ""
     """`digest` of what they are cut from, so that labels that were mended are read anew."""
 
-    def fill(
-        self, squares: Iterable[tuple[str, str | None, tuple[str, ...], str, np.ndarray]]
-    ) -> list[Crop]:
-        """Write (name, category, labels, photo, pixels) each, unless it was all done before.
+    def fill(self, squares: Iterable[Square]) -> list[Crop]:
+        """Write each garment's squares, unless it was all done before.
 
         Names must differ. ``squares`` is not begun when the folder is finished. Raises
         `ConfigError` where the folder cannot be written.
@@ -61,17 +65,26 @@ class CropFolder:
             self.place.mkdir(parents=True)
         except OSError as error:
             raise ConfigError(f"crops {self.place}: cannot be made ({error.strerror})") from None
-        crops = []
-        for name, category, labels, photo, square in squares:
-            file = self.place / f"{name}.png"
-            try:
-                Image.fromarray(square).save(file, compress_level=1)
-            except OSError as error:
-                raise ConfigError(f"crop {file}: cannot be written ({error.strerror})") from None
-            crops.append(Crop(file, category, labels, photo))
-        rows = [(c.file.name, c.category, c.labels, c.photo) for c in crops]
+        rows = []
+        for name, category, labels, photo, pictures in squares:
+            for view, picture in zip(self.views, pictures, strict=True):
+                self._save(picture, self._file(name, view))
+            rows.append((name, category, labels, photo))
         write_json(self._index, {**self._settings, "crops": rows})
-        return crops
+        return [self._crop(*row) for row in rows]
+
+    def _save(self, picture: np.ndarray, file: Path) -> None:
+        try:
+            Image.fromarray(picture).save(file, compress_level=1)
+        except OSError as error:
+            raise ConfigError(f"crop {file}: cannot be written ({error.strerror})") from None
+
+    def _file(self, name: str, view: str) -> Path:
+        return self.place / f"{name}_{view}.png"
+
+    def _crop(self, name: str, category: str | None, labels: Iterable[str], photo: str) -> Crop:
+        first, *others = (self._file(name, view) for view in self.views)
+        return Crop(first, category, tuple(labels), photo, tuple(others))
 
     @property
     def _index(self) -> Path:
@@ -79,7 +92,7 @@ class CropFolder:
 
     @property
     def _settings(self) -> dict[str, object]:
-        return {"view": self.view, "size": self.size, "source": self.source}
+        return {"views": list(self.views), "size": self.size, "source": self.source}
 
     def _read(self) -> list[Crop] | None:
         """The crops of a whole finished folder of the same settings."""
@@ -87,14 +100,12 @@ class CropFolder:
             index = json.loads(self._index.read_text(encoding="utf-8"))
             if {key: index.get(key) for key in self._settings} != self._settings:
                 return None
-            crops = [
-                Crop(self.place / name, category, tuple(labels), photo)
-                for name, category, labels, photo in index["crops"]
-            ]
+            crops = [self._crop(*row) for row in index["crops"]]
         # Cut off or changed by hand: it is cut again.
         except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
             return None
-        whole = all(crop.file.parent == self.place and crop.file.is_file() for crop in crops)
+        files = [file for crop in crops for file in (crop.file, *crop.others)]
+        whole = all(file.parent == self.place and file.is_file() for file in files)
         return crops if whole else None
 
 

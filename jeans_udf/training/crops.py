@@ -18,7 +18,7 @@ from jeans_udf.models.detections import Detections
 from jeans_udf.models.detector import Detector
 from jeans_udf.models.views import View, cut_view, fit_square
 from jeans_udf.training.coco import Photo
-from jeans_udf.training.crop_folder import Crop, CropFolder, digest
+from jeans_udf.training.crop_folder import Crop, CropFolder, Square, digest
 from jeans_udf.training.progress import Progress
 from jeans_udf.vocabulary import NO_GARMENT
 
@@ -33,20 +33,22 @@ Labels = Mapping[tuple[str, int], tuple[str, tuple[str, ...]]]
 
 @dataclass(frozen=True)
 class Cut:
-    """How garments are cut: to which view, on a square of how many pixels, found by which detector.
+    """How garments are cut: to which views, on squares of which size, found by which detector.
 
     With a ``detector`` (at a low threshold) a garment that it finds is cut by the box and mask that
     it predicts, as the job will cut it, and what it finds on photos without garments becomes crops
     of the category ``none``.
     """
 
-    view: View
+    views: tuple[View, ...]
     size: int
     detector: Detector | None = None
 
-    def __call__(self, image: np.ndarray, mask: np.ndarray | None, box: np.ndarray) -> np.ndarray:
-        """(size, size, 3) uint8 RGB of a garment of ``image``."""
-        return fit_square(cut_view(image, mask, box, self.view), self.size)
+    def __call__(
+        self, image: np.ndarray, mask: np.ndarray | None, box: np.ndarray
+    ) -> list[np.ndarray]:
+        """A garment of ``image`` in each view, (size, size, 3) uint8 RGB."""
+        return [fit_square(cut_view(image, mask, box, view), self.size) for view in self.views]
 
     def detect(self, image: np.ndarray) -> tuple[Detections | None, list[np.ndarray | None]]:
         """What the detector finds, and the whole masks, each None where it has none."""
@@ -68,7 +70,7 @@ def cut_crops(
     """
     said = [(name_below(p.path, root), p.annotation_ids, p.classes, p.rles) for p in photos]
     source = digest(said, sorted(labels.items()), cut.detector is not None)
-    return CropFolder(folder, cut.view, cut.size, source).fill(_each(photos, labels, cut, root))
+    return CropFolder(folder, cut.views, cut.size, source).fill(_each(photos, labels, cut, root))
 
 
 def name_below(path: Path, root: Path) -> str:
@@ -87,24 +89,21 @@ def read_pixels(path: Path) -> np.ndarray:
     raise ConfigError(f"photo {path}: {fault}; mend it, or take it out of the files that name it")
 
 
-def _each(
-    photos: Sequence[Photo], labels: Labels, cut: Cut, root: Path
-) -> Iterator[tuple[str, str, tuple[str, ...], str, np.ndarray]]:
-    """(name, category, labels, photo, pixels) of each crop."""
+def _each(photos: Sequence[Photo], labels: Labels, cut: Cut, root: Path) -> Iterator[Square]:
     progress = Progress(len(photos), "photos", 1)
     count = 0
     for done, photo in enumerate(photos, start=1):
         name = name_below(photo.path, root)
-        for number, category, names, square in _squares(photo, name, labels, cut):
+        for number, category, names, pictures in _squares(photo, name, labels, cut):
             count += 1
-            yield f"{count:05d}_{number}", category, names, name, square
+            yield f"{count:05d}_{number}", category, names, name, pictures
         progress.update(done, f"{count} crops")
 
 
 def _squares(
     photo: Photo, name: str, labels: Labels, cut: Cut
-) -> Iterator[tuple[str, str, tuple[str, ...], np.ndarray]]:
-    """(number, category, labels, pixels) of each crop of one photo."""
+) -> Iterator[tuple[str, str, tuple[str, ...], list[np.ndarray]]]:
+    """(number, category, labels, pictures) of each crop of one photo."""
     if photo.crowded and not photo.classes:
         return
     image = read_pixels(photo.path)

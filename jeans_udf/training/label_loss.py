@@ -82,11 +82,11 @@ class BinaryLoss(nn.Module):
 def rarity_weights(targets: np.ndarray, balance: float) -> torch.Tensor | None:
     """Weights (L,) of labels by how rare they are in ``targets`` (N, L); None for ``balance`` 0.
 
-    ``(N / count) ** balance``, their mean over all positives 1, at most 10.
+    ``(N / count) ** balance``, their mean over all positives 1, at most 10; None also without any.
     """
-    if balance == 0:
+    counts = targets.sum(0)
+    if balance == 0 or not counts.any():
         return None
-    counts = np.maximum(targets.sum(0), 1)
-    weights = (len(targets) / counts) ** balance
+    weights = (len(targets) / np.maximum(counts, 1)) ** balance
     weights /= np.average(weights, weights=counts)
     return torch.tensor(np.minimum(weights, MOST_WEIGHT), dtype=torch.float32)

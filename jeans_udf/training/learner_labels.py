@@ -53,9 +53,13 @@ def match_labels(labels: Sequence[str], vocabulary: Vocabulary, *, one_label: bo
 def new_vocabulary(
     labels: Sequence[str], categories: Sequence[str], *, one_label: bool
 ) -> Outputs:
-    """A vocabulary of one group for ``labels``, for all ``categories``, in the same order."""
+    """A vocabulary of one group for ``labels``, for all ``categories``, in the same order.
+
+    The group is ``label``, exclusive, if a picture has ``one_label``, else ``details``.
+    """
     named: list[str] = []
-    taken: set[str] = set()
+    # No label is called as an exclusive group is: both have a threshold.
+    taken = {"label"} if one_label else set()
     for label in labels:
         base = safe_name(label) or "label"
         name, number = base, 2

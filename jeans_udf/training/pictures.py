@@ -9,7 +9,7 @@ import numpy as np
 
 from jeans_udf.labels.labelled import Labelled
 from jeans_udf.models.views import fit_square
-from jeans_udf.training.crop_folder import Crop, CropFolder, digest
+from jeans_udf.training.crop_folder import Crop, CropFolder, Square, digest
 from jeans_udf.training.crops import Cut, read_pixels
 from jeans_udf.training.progress import Progress
 
@@ -23,26 +23,24 @@ def cut_pictures(rows: Sequence[Labelled], photos: Path, folder: Path, cut: Cut)
     With a detector: the garment of the best score, and no crop where there is none to be sure of.
     Raises `ConfigError` for a photo that cannot be read.
     """
-    view = "whole" if cut.detector is None else cut.view
+    views = ("whole",) if cut.detector is None else cut.views
     source = digest([(row.file_path, row.category, row.labels) for row in rows])
-    return CropFolder(folder, view, cut.size, source).fill(_each(rows, photos, cut))
+    return CropFolder(folder, views, cut.size, source).fill(_each(rows, photos, cut))
 
 
-def _each(
-    rows: Sequence[Labelled], photos: Path, cut: Cut
-) -> Iterator[tuple[str, str | None, tuple[str, ...], str, np.ndarray]]:
+def _each(rows: Sequence[Labelled], photos: Path, cut: Cut) -> Iterator[Square]:
     progress = Progress(len(rows), "photos", 1)
     for done, row in enumerate(rows, start=1):
-        square = _square(read_pixels(photos / row.file_path), cut)
-        if square is not None:
-            yield f"{done:05d}_whole", row.category, row.labels, row.file_path, square
+        pictures = _squares(read_pixels(photos / row.file_path), cut)
+        if pictures:
+            yield f"{done:05d}_whole", row.category, row.labels, row.file_path, pictures
         progress.update(done, "")
 
 
-def _square(image: np.ndarray, cut: Cut) -> np.ndarray | None:
+def _squares(image: np.ndarray, cut: Cut) -> list[np.ndarray]:
     found, masks = cut.detect(image)
     if found is None:
-        return fit_square(image, cut.size)
+        return [fit_square(image, cut.size)]
     if not len(found) or found.scores[0] < SURE:
-        return None
+        return []
     return cut(image, masks[0], found.boxes[0])

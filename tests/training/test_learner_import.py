@@ -40,7 +40,8 @@ from jeans_udf.models.detector_config import load_weights
 from jeans_udf.models.views import fit_square
 from jeans_udf.tagger import load_classifier
 from jeans_udf.training.assemble import classifier_of_run
-from jeans_udf.vocabulary import load_vocabulary
+from jeans_udf.training.learner_labels import new_vocabulary
+from jeans_udf.vocabulary import load_vocabulary, parse_vocabulary
 from jobs import import_learner
 
 LABELS = ("541 Athletic", "dark", "skinny")
@@ -228,6 +229,21 @@ def test_one_label_a_picture_is_a_softmax(pictures: Path, tmp_path: Path) -> Non
     np.testing.assert_allclose(_ours(run, pictures), _theirs(learner, pictures), atol=1e-4)
     assert _ours(run, pictures).sum(1) == pytest.approx(1.0)
     assert load_vocabulary(run / "vocabulary.yaml").group("label").exclusive
+
+
+@pytest.mark.parametrize("one_label", [True, False])
+def test_a_written_vocabulary_can_be_read_whatever_the_labels_are_called(one_label: bool) -> None:
+    """One named as the exclusive group, three without a letter of ours, and one twice."""
+    labels = ["label", "ジーンズ", "???", "", "details", "Dark", "dark!", "label 2"]
+    found = new_vocabulary(labels, ("jeans", "shorts"), one_label=one_label)
+    assert parse_vocabulary(found.vocabulary.as_dict(), "the test") == found.vocabulary
+    first = ["label_2", "label_3", "label_4", "label_5"]
+    if not one_label:
+        first = ["label", *first[:3]]
+    last = "label_2_2"
+    assert found.vocabulary.labels == (*first, "details", "dark", "dark_2", last)
+    assert found.order == tuple(range(8))
+    assert found.renamed["ジーンズ"] == first[1] and ("label" in found.renamed) == one_label
 
 
 @pytest.mark.parametrize("newer", [True, False])

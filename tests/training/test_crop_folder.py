@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jeans_udf.errors import ConfigError
+from jeans_udf.training.crop_folder import Crop, CropFolder, digest
+
+Square = tuple[str, str | None, tuple[str, ...], str, np.ndarray]
+
+
+def _squares(value: int = 7) -> list[Square]:
+    pixels = np.full((4, 4, 3), value, dtype=np.uint8)
+    return [
+        ("00001_12", "jeans", ("dark", "skinny"), "a/1.jpg", pixels),
+        ("00002_none0", "none", (), "b.jpg", pixels + 1),
+        ("00003_whole", None, ("dark",), "c.jpg", pixels + 2),
+    ]
+
+
+def _unwanted() -> Iterator[Square]:
+    raise AssertionError("the folder was finished: nothing is cut again")
+    yield
+
+
+def _shown(crop: Crop) -> int:
+    return int(np.asarray(Image.open(crop.file))[0, 0, 0])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> CropFolder:
+    return CropFolder(tmp_path / "crops" / "train", "masked", 4, "s1")
+
+
+def test_crops_are_written_as_they_are(folder: CropFolder) -> None:
+    crops = folder.fill(_squares())
+    assert [crop.file.name for crop in crops] == [
+        "00001_12.png", "00002_none0.png", "00003_whole.png",
+    ]  # fmt: skip
+    assert [(c.category, c.labels, c.photo) for c in crops] == [
+        ("jeans", ("dark", "skinny"), "a/1.jpg"), ("none", (), "b.jpg"), (None, ("dark",), "c.jpg"),
+    ]  # fmt: skip
+    assert [_shown(crop) for crop in crops] == [7, 8, 9]
+
+
+def test_targets_are_the_labels_and_the_category_where_it_is_known(folder: CropFolder) -> None:
+    assert [crop.targets for crop in folder.fill(_squares())] == [
+        ["dark", "skinny", "category:jeans"], ["category:none"], ["dark"],
+    ]  # fmt: skip
+
+
+def test_a_finished_folder_is_read_and_not_begun_again(folder: CropFolder) -> None:
+    crops = folder.fill(_squares())
+    assert folder.fill(_unwanted()) == crops
+
+
+@pytest.mark.parametrize("other", [("box", 4, "s1"), ("masked", 8, "s1"), ("masked", 4, "s2")])
+def test_other_settings_cut_anew_and_leave_nothing_old(
+    folder: CropFolder, other: tuple[str, int, str]
+) -> None:
+    folder.fill(_squares())
+    crops = CropFolder(folder.place, *other).fill(_squares(50)[:1])
+    assert [_shown(crop) for crop in crops] == [50]
+    assert sorted(path.name for path in folder.place.iterdir()) == ["00001_12.png", "index.json"]
+
+
+def test_a_folder_that_was_stopped_is_cut_anew(folder: CropFolder) -> None:
+    def stopped() -> Iterator[Square]:
+        yield ("00001_old", "jeans", (), "a.jpg", np.zeros((4, 4, 3), np.uint8))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        folder.fill(stopped())
+    crops = folder.fill(_squares())
+    assert len(crops) == 3 and not (folder.place / "00001_old.png").exists()
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        "", "{", "[]", "null", "3", "[" * 100_000, "{}",
+        '{"view": "masked", "size": 4, "source": "s1"}',
+        '{"view": "masked", "size": 4, "source": "s1", "crops": 3}',
+        '{"view": "masked", "size": 4, "source": "s1", "crops": [["a.png", "jeans"]]}',
+        '{"view": "masked", "size": 4, "source": "s1", "crops": [[7, "jeans", [], "a"]]}',
+        '{"view": "masked", "size": 4, "source": "s1", "crops": [["a.png", "jeans", 3, "a"]]}',
+        '{"view": "masked", "size": 4, "source": "s1", "crops": [["gone.png", "x", [], "a"]]}',
+        '{"view": "masked", "size": 4, "source": "s1", "crops": [["../a.png", "x", [], "a"]]}',
+    ],
+)  # fmt: skip
+def test_a_broken_index_is_no_finished_folder(folder: CropFolder, index: str) -> None:
+    folder.place.mkdir(parents=True)
+    (folder.place / "a.png").touch()
+    (folder.place.parent / "a.png").touch()
+    (folder.place / "index.json").write_text(index)
+    assert len(folder.fill(_squares())) == 3
+
+
+def test_a_crop_that_is_gone_is_cut_again(folder: CropFolder) -> None:
+    crops = folder.fill(_squares())
+    crops[1].file.unlink()
+    assert [_shown(crop) for crop in folder.fill(_squares())] == [7, 8, 9]
+
+
+def test_no_crops_are_a_finished_folder_too(folder: CropFolder) -> None:
+    assert folder.fill([]) == []
+    assert folder.fill(_unwanted()) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a b.jpg", 'q".jpg', "line\nbreak.jpg", "\u00fc/\U0001f456.jpg", "no\udce4utf8.jpg", "../x"],
+)
+def test_photos_with_strange_names_are_kept_as_they_are(folder: CropFolder, name: str) -> None:
+    pixels = np.zeros((4, 4, 3), dtype=np.uint8)
+    crops = folder.fill([("00001_1", "jeans", (), name, pixels)])
+    assert folder.fill(_unwanted()) == crops
+    assert crops[0].photo == name and crops[0].file.parent == folder.place
+
+
+def test_a_place_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(ConfigError, match="crops .*file/train: cannot be made"):
+        CropFolder(tmp_path / "file" / "train", "box", 4).fill(_squares())
+    with pytest.raises(ConfigError, match="crops .*file: cannot be made"):
+        CropFolder(tmp_path / "file", "box", 4).fill(_squares())
+    assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_the_index_is_whole_or_not_there(folder: CropFolder) -> None:
+    folder.fill(_squares())
+    index = json.loads((folder.place / "index.json").read_text())
+    assert set(index) == {"view", "size", "source", "crops"}
+    assert not list(folder.place.glob("*.new"))
+
+
+def test_a_digest_tells_apart_what_differs() -> None:
+    values = [[("a", 1)], [("a", 2)], [("b", 1)], [("a", 1), ("a", 1)], [{"counts": b"x"}],
+              [{"counts": b"y"}], [], [None]]  # fmt: skip
+    assert len({digest(value) for value in values}) == len(values)
+    assert digest([("a", 1)]) == digest([("a", 1)])
+    assert digest(["not\udce4utf8"]) != digest(["not?utf8"])

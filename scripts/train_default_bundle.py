@@ -43,14 +43,12 @@ class Generation:
     epochs: int
     learning_rate: str
     negative_share: str
-    classifier_epochs: int
-    classifier_rate: str
 
 
 GENERATIONS = (
-    Generation(420, 384, 11, "4e-4", "0.4", 16, "2e-3"),
-    Generation(160, 384, 10, "4e-4", "0.4", 4, "5e-4"),
-    Generation(160, 448, 4, "2.5e-4", "0.5", 4, "5e-4"),
+    Generation(420, 384, 11, "4e-4", "0.4"),
+    Generation(160, 384, 10, "4e-4", "0.4"),
+    Generation(160, 448, 4, "2.5e-4", "0.5"),
 )
 
 
@@ -91,36 +89,34 @@ def main() -> int:
                   "--val-annotations", notes / "instances_val.json"]
     train = ["--photos", args.data / "photos", "--annotations", notes / "instances_train.json",
              "--photos", drawn / "photos", "--annotations", drawn / "annotations/instances.json"]
-    labels = ["--labels", notes / "attributes_train.csv",
-              "--labels", drawn / "annotations/attributes.csv",
-              "--val-labels", notes / "attributes_val.csv"]
     none = ["--negatives", args.data / "weak_photos", negatives]
-    detector, classifier = start_weights(args)
+    backbone = runs / "imagenet_lite0.safetensors"
+    run("scripts/imagenet_weights.py", backbone)
     run("jobs/train_detector.py", *train, *pseudo_labelled(args), *validation, *none,
-        "--weights", detector, "--output", runs / "detector", "--epochs", course.epochs,
-        "--longest-side", course.longest_side, "--learning-rate", course.learning_rate,
-        "--negative-share", course.negative_share, "--repeat-below", "0.25", "--paste", "0.12",
+        "--weights", start_weights(args) or backbone, "--output", runs / "detector",
+        "--epochs", course.epochs, "--longest-side", course.longest_side,
+        "--learning-rate", course.learning_rate, "--negative-share", course.negative_share,
+        "--repeat-below", "0.25", "--paste", "0.12",
         "--warmup-steps", "100", "--precision", args.precision, "--seed", "5")  # fmt: skip
     averaged = runs / "averaged"
     run("scripts/average_weights.py", runs / "detector", "--output", averaged)
-    run("jobs/train_classifier.py", *train, *labels, *validation, *none,
-        "--detector", averaged, "--weights", classifier, "--output", runs / "classifier",
-        "--epochs", course.classifier_epochs, "--learning-rate", course.classifier_rate)
-    run("jobs/build_bundle.py", "--name", "jeans-lite0", "--version", "2", *validation,
+    run("jobs/train_classifier.py", *validation, *none, "--recipe", "default",
+        *train, "--labels", notes / "attributes_train.csv",
+        "--labels", drawn / "annotations/attributes.csv",
+        "--val-labels", notes / "attributes_val.csv", "--detector", averaged, "--weights", backbone,
+        "--output", runs / "classifier")  # fmt: skip
+    run("jobs/build_bundle.py", "--name", "jeans-lite0", "--version", "3", *validation,
         "--detector", averaged, "--classifier", runs / "classifier",
         "--training-data", "conf/training_data.yaml", "--output", args.output)
     return 0
 
 
-def start_weights(args: argparse.Namespace) -> tuple[Path, Path]:
-    """What detector and classifier start from: the bundle before, or ImageNet's backbone."""
-    if args.from_bundle:
-        bundle = open_bundle(args.from_bundle)
-        manifest = bundle.manifest
-        return bundle.path(manifest.detector.weights), bundle.path(manifest.classifier.weights)
-    backbone = args.runs / "imagenet_lite0.safetensors"
-    run("scripts/imagenet_weights.py", backbone)
-    return backbone, backbone
+def start_weights(args: argparse.Namespace) -> Path | None:
+    """The detector of the bundle before; None for the first generation."""
+    if not args.from_bundle:
+        return None
+    bundle = open_bundle(args.from_bundle)
+    return bundle.path(bundle.manifest.detector.weights)
 
 
 def pseudo_labelled(args: argparse.Namespace) -> list[object]:

@@ -106,6 +106,20 @@ def test_neighbours_do_not_change_scores(vocabulary: Vocabulary) -> None:
         np.testing.assert_allclose(judged.verdict, row[labels:], atol=1e-5)
 
 
+def test_mirrored_is_the_mean_of_the_crop_and_its_mirror_image(vocabulary: Vocabulary) -> None:
+    torch.manual_seed(0)
+    settings = dict(size=32, mean=(0.5,) * 3, std=(0.5,) * 3, thresholds=THRESHOLDS,
+                    device=torch.device("cpu"))  # fmt: skip
+    model = build_classifier("resnet18", vocabulary)
+    plain = Classifier(model, vocabulary, **settings)
+    both = Classifier(model, vocabulary, mirrored=True, **settings)
+    square = np.random.default_rng(1).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    one, other = plain.logits([square]), plain.logits([np.ascontiguousarray(square[:, ::-1])])
+    assert (one - other).abs().max() > 1e-3
+    torch.testing.assert_close(both.logits([square]), (one + other) / 2)
+    torch.testing.assert_close(both.logits([square[:, ::-1]]), both.logits([square]))
+
+
 def test_a_classifier_without_verdict_answers_labels_alone(vocabulary: Vocabulary) -> None:
     assert output_names(vocabulary, verdict=False) == ("light", "dark", "cuffed", "cargo")
     logits = torch.tensor([[0.0, np.log(3.0), 0.0, -np.log(3.0)]])

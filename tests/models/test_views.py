@@ -62,10 +62,11 @@ def test_box_and_margin_are_the_photos_own_pixels(image: np.ndarray, mask: np.nd
     np.testing.assert_array_equal(cut_view(image, mask, BOX, "margin"), image[0:6, 1:7])
 
 
-def test_the_margin_follows_the_longer_side(image: np.ndarray) -> None:
-    wide = np.array([1, 2, 7, 3], dtype=np.float32)
-    # 0.9 pixels on every side.
-    np.testing.assert_array_equal(cut_view(image, None, wide, "margin"), image[1:4, 0:8])
+def test_the_margin_follows_the_longer_side() -> None:
+    image = np.arange(30 * 40 * 3).reshape(30, 40, 3).astype(np.uint8)
+    wide = np.array([10, 14, 30, 16], dtype=np.float32)
+    # 0.15 of 20 pixels on every side.
+    np.testing.assert_array_equal(cut_view(image, None, wide, "margin"), image[11:19, 7:33])
 
 
 @pytest.mark.parametrize("view", ["masked", "dimmed", "box"])

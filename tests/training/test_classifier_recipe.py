@@ -66,7 +66,7 @@ def test_fine_tune_is_what_fastai_does_in_fine_tune_4_3e_2() -> None:
     assert (whole.pct_start, whole.div) == (theirs["pct_start"], theirs["div"])
     # These two stand in fine_tune's body alone.
     source = inspect.getsource(Learner.fine_tune)
-    assert f"pct_start={frozen.pct_start}" in source and "base_lr /= 2" in source
+    assert f"pct_start={frozen.pct_start}, **" in source and "base_lr /= 2" in source
     assert frozen.div == _defaults(Learner.fit_one_cycle)["div"]
     assert recipe.cut_size == 460 and {p.size for p in recipe.phases} == {224}
 

@@ -27,13 +27,13 @@ VOCABULARY = parse_vocabulary(
     "test",
 )
 HEADER = "file_path,annotation_id,category,wash\n"
-BOX = Cut("box", 8)
+BOX = Cut(("box",), 8)
 
 
 @pytest.fixture
 def detecting() -> Cut:
     stub: Any = StubDetector(GARMENT)
-    return Cut("box", 8, stub)
+    return Cut(("box",), 8, stub)
 
 
 def _set(folder: Path, rows: str, garments: dict[str, list[int]] | None = None) -> LabelledSet:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import json
 import runpy
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +21,7 @@ from safetensors.torch import load_file
 from jeans_udf.bundle import ClassifierSpec
 from jeans_udf.drawing import draw_dataset
 from jeans_udf.models.classifier import Classifier, build_classifier
-from jeans_udf.training.classifier import train_classifier
+from jeans_udf.training.classifier import train_classifier, train_member
 from jeans_udf.training.classifier_data import CropSets, make_loaders
 from jeans_udf.training.classifier_recipe import ClassifierRecipe
 from jeans_udf.training.crop_folder import Crop
@@ -209,6 +211,45 @@ def test_plain_torch_says_what_fastai_says(
         plain.size = plain.input_size = 96
         whole = [np.asarray(Image.open(crop.file)) for crop in crops[:4]]
         np.testing.assert_allclose(plain.logits(whole).numpy(), trained.logits, atol=1e-4)
+
+
+def test_members_have_their_own_course_and_their_mean_comes_out(
+    crops: list[Crop], tmp_path: Path
+) -> None:
+    recipe = ClassifierRecipe(**TINY | {"members": 2})
+    sets = CropSets(crops, crops[:4], VOCABULARY, *HALVES)
+    torch.manual_seed(0)
+    model = build_classifier("resnet18", VOCABULARY)
+    train_member(copy.deepcopy(model), sets, recipe, tmp_path / "run/member_2", seed=1)
+    trained = train_classifier(model, sets, recipe, tmp_path / "run", seed=0)
+    history = (tmp_path / "run/member_2/history.jsonl").read_text().splitlines()
+    assert len(history) == 2, "the member that was trained before is not trained again"
+    weights = [
+        load_file(tmp_path / f"run/member_{k}/checkpoint/tensors.safetensors")["model/fc.weight"]
+        for k in (1, 2)
+    ]
+    assert not torch.equal(*weights)
+    torch.testing.assert_close(trained.model.state_dict()["fc.weight"], sum(weights) / 2)
+    # Statistics are those of the mean's own activations, not the mean of two statistics.
+    files = [
+        load_file(tmp_path / f"run/member_{k}/checkpoint/tensors.safetensors") for k in (1, 2)
+    ]
+    name = "layer4.1.bn2.running_mean"
+    mean = (files[0][f"model/{name}"] + files[1][f"model/{name}"]) / 2
+    assert (trained.model.state_dict()[name] - mean).abs().max() > 1e-4
+
+
+def test_half_of_the_training_crops_are_seen_in_another_view(
+    crops: list[Crop], tmp_path: Path
+) -> None:
+    black = tmp_path / "black.png"
+    Image.new("RGB", (96, 96)).save(black)
+    crops = [replace(crop, others=(black,)) for crop in crops]
+    recipe = ClassifierRecipe(**TINY | {"batch_size": 6, "augment": {"max_lighting": 0.0}})
+    loaders = make_loaders(CropSets(crops, crops[:4], VOCABULARY, *HALVES), recipe, 64)
+    assert (loaders.valid.one_batch()[0].amax((1, 2, 3)) > -0.9).all(), "as the job will see it"
+    seen = [loaders.train.one_batch()[0].amax((1, 2, 3)) < -0.99 for _ in range(20)]
+    assert 0.3 < torch.cat(seen).float().mean() < 0.7
 
 
 def test_training_batches_are_augmented_and_validation_ones_are_not(crops: list[Crop]) -> None:

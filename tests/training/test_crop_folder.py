@@ -9,17 +9,15 @@ import pytest
 from PIL import Image
 
 from jeans_udf.errors import ConfigError
-from jeans_udf.training.crop_folder import Crop, CropFolder, digest
-
-Square = tuple[str, str | None, tuple[str, ...], str, np.ndarray]
+from jeans_udf.training.crop_folder import Crop, CropFolder, Square, digest
 
 
 def _squares(value: int = 7) -> list[Square]:
     pixels = np.full((4, 4, 3), value, dtype=np.uint8)
     return [
-        ("00001_12", "jeans", ("dark", "skinny"), "a/1.jpg", pixels),
-        ("00002_none0", "none", (), "b.jpg", pixels + 1),
-        ("00003_whole", None, ("dark",), "c.jpg", pixels + 2),
+        ("00001_12", "jeans", ("dark", "skinny"), "a/1.jpg", [pixels]),
+        ("00002_none0", "none", (), "b.jpg", [pixels + 1]),
+        ("00003_whole", None, ("dark",), "c.jpg", [pixels + 2]),
     ]
 
 
@@ -28,19 +26,23 @@ def _unwanted() -> Iterator[Square]:
     yield
 
 
+def _value(file: Path) -> int:
+    return int(np.asarray(Image.open(file))[0, 0, 0])
+
+
 def _shown(crop: Crop) -> int:
-    return int(np.asarray(Image.open(crop.file))[0, 0, 0])
+    return _value(crop.file)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> CropFolder:
-    return CropFolder(tmp_path / "crops" / "train", "masked", 4, "s1")
+    return CropFolder(tmp_path / "crops" / "train", ("masked",), 4, "s1")
 
 
 def test_crops_are_written_as_they_are(folder: CropFolder) -> None:
     crops = folder.fill(_squares())
     assert [crop.file.name for crop in crops] == [
-        "00001_12.png", "00002_none0.png", "00003_whole.png",
+        "00001_12_masked.png", "00002_none0_masked.png", "00003_whole_masked.png",
     ]  # fmt: skip
     assert [(c.category, c.labels, c.photo) for c in crops] == [
         ("jeans", ("dark", "skinny"), "a/1.jpg"), ("none", (), "b.jpg"), (None, ("dark",), "c.jpg"),
@@ -59,44 +61,61 @@ def test_a_finished_folder_is_read_and_not_begun_again(folder: CropFolder) -> No
     assert folder.fill(_unwanted()) == crops
 
 
-@pytest.mark.parametrize("other", [("box", 4, "s1"), ("masked", 8, "s1"), ("masked", 4, "s2")])
+@pytest.mark.parametrize(
+    "other", [(("box",), 4, "s1"), (("masked",), 8, "s1"), (("masked",), 4, "s2")]
+)
 def test_other_settings_cut_anew_and_leave_nothing_old(
-    folder: CropFolder, other: tuple[str, int, str]
+    folder: CropFolder, other: tuple[tuple[str, ...], int, str]
 ) -> None:
     folder.fill(_squares())
     crops = CropFolder(folder.place, *other).fill(_squares(50)[:1])
     assert [_shown(crop) for crop in crops] == [50]
-    assert sorted(path.name for path in folder.place.iterdir()) == ["00001_12.png", "index.json"]
+    names = sorted(path.name for path in folder.place.iterdir())
+    assert names == [f"00001_12_{other[0][0]}.png", "index.json"]
+
+
+def test_every_view_of_a_garment_has_its_file(tmp_path: Path) -> None:
+    views = CropFolder(tmp_path / "crops", ("dimmed", "box", "masked"), 4)
+    pixels = np.full((4, 4, 3), 7, dtype=np.uint8)
+    crops = views.fill([("00001_1", "jeans", (), "a.jpg", [pixels, pixels + 1, pixels + 2])])
+    assert [_value(file) for file in (crops[0].file, *crops[0].others)] == [7, 8, 9]
+    assert [file.name for file in crops[0].others] == ["00001_1_box.png", "00001_1_masked.png"]
+    assert views.fill(_unwanted()) == crops
+    fewer = CropFolder(tmp_path / "crops", ("dimmed", "box"), 4)
+    assert len(fewer.fill(_squares()[:0])) == 0, "other views are other crops"
+    views.fill([("00001_1", "jeans", (), "a.jpg", [pixels] * 3)])[0].others[1].unlink()
+    again = views.fill([("00001_1", "jeans", (), "a.jpg", [pixels + 9] * 3)])
+    assert _value(again[0].others[1]) == 16, "one of them was gone"
 
 
 def test_a_folder_that_was_stopped_is_cut_anew(folder: CropFolder) -> None:
     def stopped() -> Iterator[Square]:
-        yield ("00001_old", "jeans", (), "a.jpg", np.zeros((4, 4, 3), np.uint8))
+        yield ("00001_old", "jeans", (), "a.jpg", [np.zeros((4, 4, 3), np.uint8)])
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         folder.fill(stopped())
     crops = folder.fill(_squares())
-    assert len(crops) == 3 and not (folder.place / "00001_old.png").exists()
+    assert len(crops) == 3 and not (folder.place / "00001_old_masked.png").exists()
 
 
 @pytest.mark.parametrize(
     "index",
     [
         "", "{", "[]", "null", "3", "[" * 100_000, "{}",
-        '{"view": "masked", "size": 4, "source": "s1"}',
-        '{"view": "masked", "size": 4, "source": "s1", "crops": 3}',
-        '{"view": "masked", "size": 4, "source": "s1", "crops": [["a.png", "jeans"]]}',
-        '{"view": "masked", "size": 4, "source": "s1", "crops": [[7, "jeans", [], "a"]]}',
-        '{"view": "masked", "size": 4, "source": "s1", "crops": [["a.png", "jeans", 3, "a"]]}',
-        '{"view": "masked", "size": 4, "source": "s1", "crops": [["gone.png", "x", [], "a"]]}',
-        '{"view": "masked", "size": 4, "source": "s1", "crops": [["../a.png", "x", [], "a"]]}',
+        '{"views": ["masked"], "size": 4, "source": "s1"}',
+        '{"views": ["masked"], "size": 4, "source": "s1", "crops": 3}',
+        '{"views": ["masked"], "size": 4, "source": "s1", "crops": [["a", "jeans"]]}',
+        '{"views": ["masked"], "size": 4, "source": "s1", "crops": [[7, "jeans", [], "a"]]}',
+        '{"views": ["masked"], "size": 4, "source": "s1", "crops": [["a", "jeans", 3, "a"]]}',
+        '{"views": ["masked"], "size": 4, "source": "s1", "crops": [["gone", "x", [], "a"]]}',
+        '{"views": ["masked"], "size": 4, "source": "s1", "crops": [["../a", "x", [], "a"]]}',
     ],
 )  # fmt: skip
 def test_a_broken_index_is_no_finished_folder(folder: CropFolder, index: str) -> None:
     folder.place.mkdir(parents=True)
-    (folder.place / "a.png").touch()
-    (folder.place.parent / "a.png").touch()
+    (folder.place / "a_masked.png").touch()
+    (folder.place.parent / "a_masked.png").touch()
     (folder.place / "index.json").write_text(index)
     assert len(folder.fill(_squares())) == 3
 
@@ -118,7 +137,7 @@ def test_no_crops_are_a_finished_folder_too(folder: CropFolder) -> None:
 )
 def test_photos_with_strange_names_are_kept_as_they_are(folder: CropFolder, name: str) -> None:
     pixels = np.zeros((4, 4, 3), dtype=np.uint8)
-    crops = folder.fill([("00001_1", "jeans", (), name, pixels)])
+    crops = folder.fill([("00001_1", "jeans", (), name, [pixels])])
     assert folder.fill(_unwanted()) == crops
     assert crops[0].photo == name and crops[0].file.parent == folder.place
 
@@ -126,16 +145,16 @@ def test_photos_with_strange_names_are_kept_as_they_are(folder: CropFolder, name
 def test_a_place_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(ConfigError, match="crops .*file/train: cannot be made"):
-        CropFolder(tmp_path / "file" / "train", "box", 4).fill(_squares())
+        CropFolder(tmp_path / "file" / "train", ("box",), 4).fill(_squares())
     with pytest.raises(ConfigError, match="crops .*file: cannot be made"):
-        CropFolder(tmp_path / "file", "box", 4).fill(_squares())
+        CropFolder(tmp_path / "file", ("box",), 4).fill(_squares())
     assert (tmp_path / "file").read_text() == "in the way"
 
 
 def test_the_index_is_whole_or_not_there(folder: CropFolder) -> None:
     folder.fill(_squares())
     index = json.loads((folder.place / "index.json").read_text())
-    assert set(index) == {"view", "size", "source", "crops"}
+    assert set(index) == {"views", "size", "source", "crops"}
     assert not list(folder.place.glob("*.new"))
 
 

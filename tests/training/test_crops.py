@@ -56,14 +56,14 @@ def _pixels(crop: Crop) -> np.ndarray:
 
 
 def test_a_labelled_garment_is_cut_by_its_mask(root: Path) -> None:
-    (crop,) = _cut(root, [_photo(root / "a.png")], Cut("masked", 28))
+    (crop,) = _cut(root, [_photo(root / "a.png")], Cut(("masked",), 28))
     assert (crop.category, crop.labels, crop.photo) == ("jeans", ("dark",), "a.png")
-    assert crop.file.name == "00001_5.png"
+    assert crop.file.name == "00001_5_masked.png" and crop.others == ()
     assert (_pixels(crop) == CLOTH).all() and _pixels(crop).shape == (28, 28, 3)
 
 
 def test_the_view_and_the_size_are_the_cuts(root: Path) -> None:
-    (crop,) = _cut(root, [_photo(root / "a.png")], Cut("margin", 36))
+    (crop,) = _cut(root, [_photo(root / "a.png")], Cut(("margin",), 36))
     # 0.15 of 28 pixels on each side are 4.2: the whole pixels are 38 of the photo's.
     pixels = _pixels(crop)
     assert pixels.shape == (36, 36, 3)
@@ -78,13 +78,14 @@ def test_a_mask_becomes_as_coarse_as_a_predicted_one(root: Path) -> None:
     mask[2:58, 4:60] = True
     mask[10, 4:60] = False
     photo = _photo(root / "a.png", width=64, rles=(encode_rle(mask),))
-    (crop,) = _cut(root, [photo], Cut("masked", 56))
+    (crop,) = _cut(root, [photo], Cut(("masked",), 56))
     assert (_pixels(crop) == GREY).all(axis=2).sum() == 0
-    # A dot is all that there is of its garment, and stays.
-    dot = np.zeros((HEIGHT, 64), dtype=bool)
-    dot[3, 3] = True
-    (crop,) = _cut(root, [replace(photo, rles=(encode_rle(dot),))], Cut("masked", 4))
-    assert (_pixels(crop) == CLOTH).all()
+    # Two dots are all that there is of their garment, and stay.
+    dots = np.zeros((HEIGHT, 64), dtype=bool)
+    dots[2, 4] = dots[57, 59] = True
+    (crop,) = _cut(root, [replace(photo, rles=(encode_rle(dots),))], Cut(("masked",), 56))
+    shown = (_pixels(crop) == CLOTH).all(axis=2)
+    assert np.argwhere(shown).tolist() == [[0, 0], [55, 55]]
 
 
 @pytest.mark.parametrize(
@@ -98,7 +99,7 @@ def test_a_garment_is_cut_as_the_detector_finds_it(
     root: Path, found: tuple[int, ...], corner: tuple[int, ...]
 ) -> None:
     detector: Any = StubDetector((0, 0, 5, 5), found)
-    (crop,) = _cut(root, [_photo(root / "a.png")], Cut("box", 28, detector))
+    (crop,) = _cut(root, [_photo(root / "a.png")], Cut(("box",), 28, detector))
     assert tuple(_pixels(crop)[14, 0]) == corner
 
 
@@ -106,7 +107,7 @@ def test_the_detectors_own_mask_is_taken(root: Path) -> None:
     left_half = np.zeros((1, 28, 28), dtype=np.float32)
     left_half[:, :, :14] = 1
     detector: Any = StubDetector(GARMENT, masks=left_half)
-    (crop,) = _cut(root, [_photo(root / "a.png")], Cut("masked", 28, detector))
+    (crop,) = _cut(root, [_photo(root / "a.png")], Cut(("masked",), 28, detector))
     # 14 of 28 columns, centred on the square.
     pixels = _pixels(crop)
     assert (pixels[:, 8:20] == CLOTH).all() and (pixels[:, :6] == GREY).all()
@@ -117,22 +118,22 @@ def test_what_is_found_where_nothing_is_becomes_none(root: Path) -> None:
     empty = draw_photo(root / "empty.png", None)
     photos = [_photo(root / "a.png"), _photo(empty, ())]
     detector: Any = StubDetector(GARMENT, (0, 0, 8, 8))
-    crops = _cut(root, photos, Cut("box", 8, detector))
+    crops = _cut(root, photos, Cut(("box",), 8, detector))
     assert [(c.file.name, c.category, c.labels, c.photo) for c in crops] == [
-        ("00001_5.png", "jeans", ("dark",), "a.png"),
-        ("00002_none0.png", "none", (), "empty.png"),
-        ("00003_none1.png", "none", (), "empty.png"),
+        ("00001_5_box.png", "jeans", ("dark",), "a.png"),
+        ("00002_none0_box.png", "none", (), "empty.png"),
+        ("00003_none1_box.png", "none", (), "empty.png"),
     ]
     assert (_pixels(crops[1]) == BACKDROP).all()
-    assert len(_cut(root, photos, Cut("box", 8))) == 1, "without a detector there is nothing to see"
+    assert len(_cut(root, photos, Cut(("box",), 8))) == 1, "without a detector there is nothing to see"
     blind: Any = StubDetector()
-    assert len(_cut(root, photos, Cut("box", 16, blind))) == 1
+    assert len(_cut(root, photos, Cut(("box",), 16, blind))) == 1
 
 
 def test_a_crowd_is_no_photo_without_garments(root: Path) -> None:
     detector: Any = StubDetector(GARMENT)
     crowded = _photo(root / "a.png", (), crowded=True)
-    assert _cut(root, [crowded], Cut("box", 8, detector)) == []
+    assert _cut(root, [crowded], Cut(("box",), 8, detector)) == []
     assert detector.looked == 0
 
 
@@ -144,25 +145,28 @@ def test_only_what_has_a_label_and_a_mask_is_cut(root: Path) -> None:
         _photo(root / "b.png", (5,)),
     ]
     labels = {("a.png", 5): ("jeans", ()), ("a.png", 7): ("jeans", ()), ("gone.png", 1): ("x", ())}
-    crops = _cut(root, photos, Cut("box", 8), labels)
-    assert [(crop.file.name, crop.photo) for crop in crops] == [("00001_5.png", "a.png")]
-    assert _cut(root, [], Cut("box", 8), labels) == []
+    crops = _cut(root, photos, Cut(("box",), 8), labels)
+    assert [(crop.file.name, crop.photo) for crop in crops] == [("00001_5_box.png", "a.png")]
+    assert _cut(root, [], Cut(("box",), 8), labels) == []
 
 
 def test_a_finished_folder_is_read_unless_something_changed(root: Path) -> None:
-    photos, cut = [_photo(root / "a.png")], Cut("box", 28)
+    photos, cut = [_photo(root / "a.png")], Cut(("box",), 28)
     crops = _cut(root, photos, cut)
     kept = (root / "a.png").read_bytes()
     (root / "a.png").write_bytes(b"no photo any more")
     assert _cut(root, photos, cut) == crops
     (root / "a.png").write_bytes(kept)
     mended = {("a.png", 5): ("jeans", ("light",))}
-    assert _cut(root, photos, cut, mended)[0].labels == ("light",), "a label was mended"
-    detector: Any = StubDetector((6, 20, 38, 48))
-    (found,) = _cut(root, photos, Cut("box", 28, detector), mended)
-    assert tuple(_pixels(found)[14, 0]) == BACKDROP, "and a detector given"
+    (crop,) = _cut(root, photos, cut, mended)
+    assert crop.labels == ("light",), "a label was mended"
+    assert tuple(_pixels(crop)[14, 0]) == CLOTH
     (smaller,) = _cut(root, [replace(photos[0], rles=(_mask((10, 20, 20, 48)),))], cut, mended)
     assert tuple(_pixels(smaller)[14, 0]) == (GREY,) * 3, "and a mask drawn anew"
+    _cut(root, photos, cut, mended)
+    detector: Any = StubDetector((6, 20, 38, 48))
+    (found,) = _cut(root, photos, Cut(("box",), 28, detector), mended)
+    assert tuple(_pixels(found)[14, 0]) == BACKDROP, "and a detector given"
 
 
 @pytest.mark.parametrize("content", [b"", b"no photo", b"\x89PNG\r\n\x1a\n", None])
@@ -171,13 +175,13 @@ def test_a_photo_that_cannot_be_read_is_named(root: Path, content: bytes | None)
     if content is not None:
         (root / "a.png").write_bytes(content)
     with pytest.raises(ConfigError, match=r"photo .*a\.png: .*; mend it, or take it out"):
-        _cut(root, [_photo(root / "a.png")], Cut("box", 8))
+        _cut(root, [_photo(root / "a.png")], Cut(("box",), 8))
 
 
 def test_a_photo_of_another_size_than_its_masks_is_named(root: Path) -> None:
     photo = _photo(root / "a.png", height=WIDTH, width=HEIGHT)
     with pytest.raises(ConfigError, match="is 48 x 60 pixels, its annotations are for 60 x 48"):
-        _cut(root, [photo], Cut("box", 8))
+        _cut(root, [photo], Cut(("box",), 8))
 
 
 @pytest.mark.parametrize(
@@ -198,5 +202,15 @@ def test_photos_are_named_as_label_files_name_them(
 
 def test_a_photos_winding_path_finds_its_label(root: Path) -> None:
     (root / "sub").mkdir()
-    (crop,) = _cut(root, [_photo(root / "sub" / ".." / "a.png")], Cut("box", 8))
+    (crop,) = _cut(root, [_photo(root / "sub" / ".." / "a.png")], Cut(("box",), 8))
     assert crop.photo == "a.png"
+
+
+def test_every_view_is_cut_of_the_same_garment(root: Path) -> None:
+    detector: Any = StubDetector((6, 20, 38, 48))
+    for given in (None, detector):
+        (crop,) = _cut(root, [_photo(root / "a.png")], Cut(("masked", "box", "margin"), 28, given))
+        box, margin = (np.asarray(Image.open(file)) for file in crop.others)
+        assert crop.file.name == "00001_5_masked.png" and tuple(margin[0, 14]) == BACKDROP
+        # The detector's box, 32 pixels wide, leaves a bar above it in the square.
+        assert tuple(box[0, 14]) == (CLOTH if given is None else (GREY,) * 3)

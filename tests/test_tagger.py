@@ -14,6 +14,8 @@ from jeans_udf.bundle import open_bundle
 from jeans_udf.config import load_config
 from jeans_udf.drawing import draw_picture
 from jeans_udf.geometry import decode_rle
+from jeans_udf.models.classifier import Judged
+from jeans_udf.models.combination import Combination
 from jeans_udf.tagger import Tagger
 
 WISHES = [
@@ -113,3 +115,60 @@ def test_one_image_that_breaks_the_model_is_alone_in_it(tagger, sources, rows, m
     assert "out of memory" in after["image0"]["detail"]
     assert after["image1"]["status"] == rows["image1"]["status"]
     assert set(after) == set(rows)
+
+
+@pytest.fixture
+def judged_shorts(tagger, monkeypatch) -> None:
+    """The classifier is sure of shorts, and of a dark wash, whatever it sees."""
+    words = tagger.vocabulary
+    scores, verdict = np.zeros(len(words.labels)), np.zeros(1 + len(words.categories))
+    scores[words.labels.index("dark")] = verdict[1 + words.categories.index("shorts")] = 1.0
+    monkeypatch.setattr(
+        tagger.classifier, "judge", lambda squares: [Judged(scores, verdict)] * len(squares)
+    )
+
+
+def test_both_models_decide_the_category_and_its_rules_hold(
+    tagger, sources, monkeypatch, judged_shorts
+) -> None:
+    monkeypatch.setattr(tagger, "thresholds", dict.fromkeys(tagger.vocabulary.categories, 0.0))
+    monkeypatch.setattr(tagger, "combination", Combination(1.0, 0.0, 0.0))
+    (alone,) = [row["found"][0] for row in tagger.tag(sources[:1])]
+    assert (alone["category"], alone["wash"]) == ("jeans", "dark"), "the detector alone"
+    monkeypatch.setattr(tagger, "combination", Combination(0.1, 1.0, 0.0))
+    (both,) = [row["found"][0] for row in tagger.tag(sources[:1])]
+    assert both["category"] == "shorts" and 0.5 < both["score"] <= 1
+    assert both["wash"] is None, "a wash is a matter of denim"
+    monkeypatch.setattr(tagger, "combination", Combination(1.0, 1.0, 30.0))
+    (none,) = [row["found"][0] for row in tagger.tag(sources[:1])]
+    assert none["score"] < 0.01, "surely none"
+
+
+def test_what_both_give_too_little_is_not_kept(
+    tagger, sources, monkeypatch, judged_shorts
+) -> None:
+    monkeypatch.setattr(tagger, "combination", Combination(0.1, 1.0, 0.0))
+    least = dict.fromkeys(tagger.vocabulary.categories, 0.0) | {"shorts": 1.01}
+    monkeypatch.setattr(tagger, "thresholds", least)
+    assert [row["status"] for row in tagger.tag(sources[:1])] == ["no_garment"]
+
+
+def test_a_garment_is_looked_at_alone_as_in_a_batch(tagger, sources, rows) -> None:
+    picture = np.asarray(Image.open(io.BytesIO(sources[0].data)).convert("RGB"))
+    (best, *_) = sorted(tagger.look(picture), key=lambda garment: -garment.score)
+    assert best.category == rows["image0"]["found"][0]["category"]
+    assert best.score == pytest.approx(rows["image0"]["found"][0]["score"], abs=1e-4)
+
+
+def test_an_image_is_decoded_once_and_no_png_is_read_back(tagger, sources, monkeypatch) -> None:
+    opened = []
+    real = Image.open
+
+    def counted(*arguments, **options):
+        opened.append(arguments)
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(Image, "open", counted)
+    (row,) = tagger.tag(sources[:1])
+    assert row["found"] and row["found"][0]["crop"].startswith(b"\x89PNG")
+    assert len(opened) == 1, "the photo itself; crops are cut from its pixels"

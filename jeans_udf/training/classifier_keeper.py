@@ -15,6 +15,9 @@ from jeans_udf.training.classifier_data import CropSets, targets
 from jeans_udf.training.classifier_recipe import ClassifierRecipe
 from jeans_udf.training.progress import Progress
 
+LATER = {"about", "members", "mirrored"}
+"""Fields of a recipe that no single training hangs on."""
+
 
 class Keeper(Callback):
     """Where the training stands: ``phase`` and ``epoch`` (both from 0) are the next to be done."""
@@ -28,7 +31,7 @@ class Keeper(Callback):
         labels = len(sets.vocabulary.labels)
         self.truth = targets(sets.valid, sets.vocabulary, recipe)[:, :labels]
         state = read_state(output) or {}
-        self.settings = {"recipe": recipe.model_dump(mode="json"), "seed": seed}
+        self.settings = {"recipe": recipe.model_dump(mode="json", exclude=LATER), "seed": seed}
         if state and state["settings"] != self.settings:
             raise ConfigError(
                 f"{output}: begun with another recipe or seed; go on with the old one, or name "

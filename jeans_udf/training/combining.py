@@ -15,7 +15,7 @@ from jeans_udf.models.combination import Combination
 from jeans_udf.tagger import Tagger
 from jeans_udf.training.coco import Photo
 
-LEAST_SCORE = 0.1
+LEAST_SCORE = 0.05
 """Detections below it are not shown to the classifier: that would cost more time than it finds."""
 START = (1.0, 1.0, 0.0)
 

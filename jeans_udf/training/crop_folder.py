@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,24 +61,31 @@ class CropFolder:
         finished = self._read()
         if finished is not None:
             return finished
-        shutil.rmtree(self.place, ignore_errors=True)
+        # Beside its place until it is whole: members of a recipe may be trained at the same time.
+        fresh = self.place.with_name(f"{self.place.name}.{uuid.uuid4().hex}.new")
         try:
-            self.place.mkdir(parents=True)
+            fresh.mkdir(parents=True)
+            self._write(squares, fresh)
+            finished = self._read()
+            if finished is None:
+                shutil.rmtree(self.place, ignore_errors=True)
+                fresh.rename(self.place)
+                finished = self._read()
         except OSError as error:
             raise ConfigError(f"crops {self.place}: cannot be made ({error.strerror})") from None
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+        assert finished is not None, "the name of a crop leads out of its folder"
+        return finished
+
+    def _write(self, squares: Iterable[Square], folder: Path) -> None:
         rows = []
         for name, category, labels, photo, pictures in squares:
             for view, picture in zip(self.views, pictures, strict=True):
-                self._save(picture, self._file(name, view))
+                file = folder / self._file(name, view).name
+                Image.fromarray(picture).save(file, compress_level=1)
             rows.append((name, category, labels, photo))
-        write_json(self._index, {**self._settings, "crops": rows})
-        return [self._crop(*row) for row in rows]
-
-    def _save(self, picture: np.ndarray, file: Path) -> None:
-        try:
-            Image.fromarray(picture).save(file, compress_level=1)
-        except OSError as error:
-            raise ConfigError(f"crop {file}: cannot be written ({error.strerror})") from None
+        write_json(folder / INDEX, {**self._settings, "crops": rows})
 
     def _file(self, name: str, view: str) -> Path:
         return self.place / f"{name}_{view}.png"
@@ -87,17 +95,13 @@ class CropFolder:
         return Crop(first, category, tuple(labels), photo, tuple(others))
 
     @property
-    def _index(self) -> Path:
-        return self.place / INDEX
-
-    @property
     def _settings(self) -> dict[str, object]:
         return {"views": list(self.views), "size": self.size, "source": self.source}
 
     def _read(self) -> list[Crop] | None:
         """The crops of a whole finished folder of the same settings."""
         try:
-            index = json.loads(self._index.read_text(encoding="utf-8"))
+            index = json.loads((self.place / INDEX).read_text(encoding="utf-8"))
             if {key: index.get(key) for key in self._settings} != self._settings:
                 return None
             crops = [self._crop(*row) for row in index["crops"]]

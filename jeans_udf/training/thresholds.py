@@ -3,7 +3,7 @@
 Two wishes. A garment of a category should be kept from the score on at which F1 is best, or as
 good as best: a lower one of two equal thresholds finds more. And of the photos without garments at
 most a given share may get one; where more do, thresholds are raised, each time in the category
-where that costs the fewest garments.
+where that costs the smallest share of its garments.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def fit_thresholds(
         kept = on_negative & (scores >= thresholds[classes])
         if len(set(images[kept].tolist())) <= allowed:
             break
-        thresholds = _raise_cheapest(thresholds, scores, classes, right, kept)
+        thresholds = _raise_cheapest(thresholds, scores, classes, right, kept, supports)
     return dict(zip(categories, thresholds.round(2).tolist(), strict=True))
 
 
@@ -85,10 +85,12 @@ def _raise_cheapest(
     classes: np.ndarray,
     right: np.ndarray,
     wrong: np.ndarray,
+    supports: Sequence[int],
 ) -> np.ndarray:
     """Thresholds with one raised: just above its category's lowest ``wrong`` score.
 
-    The one that loses the fewest right detections; of equals, the one that rises least.
+    The one that loses the smallest share of its category's garments (a rare category would else be
+    given up for a frequent one); of equals, the one that rises least.
     """
     costs = []
     for k in set(classes[wrong].tolist()):
@@ -96,7 +98,7 @@ def _raise_cheapest(
         # Rounding must not leave it where it was.
         raised = max(np.floor(scores[wrong & mine].min() * 100 + 1) / 100, thresholds[k] + 0.01)
         lost = (right & mine & (scores >= thresholds[k]) & (scores < raised)).sum()
-        costs.append((int(lost), raised - thresholds[k], k, raised))
+        costs.append((int(lost) / max(1, supports[k]), raised - thresholds[k], k, raised))
     _, _, category, raised = min(costs)
     changed = thresholds.copy()
     changed[category] = raised

@@ -117,7 +117,7 @@ def test_a_detection_shows_the_garment_that_it_overlaps_best_first(photos: list[
         ((10, 20, 38, 40), 1, (0.1, 0.6)),  # 20 of 28 rows: it shows the jeans, called shorts
         (GARMENT, 0, (0.5, 0.3)),  # a second one of the same
         ((10, 20, 38, 30), 0, (0.7, 0.1)),  # 10 of 28 rows: shows none
-        (GARMENT, 0, (0.09, 0.05)),  # never shown to the classifier
+        (GARMENT, 0, (LEAST_SCORE - 0.001, 0.0)),  # never shown to the classifier
     )
     opinions = hear_opinions(tagger, photos)
     assert len(opinions) == 6

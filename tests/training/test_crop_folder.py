@@ -95,8 +95,24 @@ def test_a_folder_that_was_stopped_is_cut_anew(folder: CropFolder) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         folder.fill(stopped())
-    crops = folder.fill(_squares())
-    assert len(crops) == 3 and not (folder.place / "00001_old_masked.png").exists()
+    assert list(folder.place.parent.iterdir()) == [], "what was not finished is gone"
+    assert len(folder.fill(_squares())) == 3
+
+
+def test_two_that_cut_the_same_at_once_do_not_disturb_each_other(folder: CropFolder) -> None:
+    """As members of a recipe do that are trained side by side."""
+
+    def slowly() -> Iterator[Square]:
+        for number, square in enumerate(_squares(50)):
+            if number == 1:
+                quicker.extend(folder.fill(_squares()))
+            yield square
+
+    quicker: list[Crop] = []
+    crops = folder.fill(slowly())
+    # The first that is whole stays: the other one may be reading it.
+    assert crops == quicker and [_shown(crop) for crop in crops] == [7, 8, 9]
+    assert list(folder.place.parent.iterdir()) == [folder.place]
 
 
 @pytest.mark.parametrize(
@@ -146,7 +162,7 @@ def test_a_place_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(ConfigError, match="crops .*file/train: cannot be made"):
         CropFolder(tmp_path / "file" / "train", ("box",), 4).fill(_squares())
-    with pytest.raises(ConfigError, match="crops .*file: cannot be made"):
+    with pytest.raises(ConfigError, match="crops .*file: cannot be made"):  # at the end
         CropFolder(tmp_path / "file", ("box",), 4).fill(_squares())
     assert (tmp_path / "file").read_text() == "in the way"
 

@@ -125,7 +125,7 @@ def test_what_is_found_where_nothing_is_becomes_none(root: Path) -> None:
         ("00003_none1_box.png", "none", (), "empty.png"),
     ]
     assert (_pixels(crops[1]) == BACKDROP).all()
-    assert len(_cut(root, photos, Cut(("box",), 8))) == 1, "without a detector there is nothing to see"
+    assert len(_cut(root, photos, Cut(("box",), 8))) == 1, "nothing is seen without a detector"
     blind: Any = StubDetector()
     assert len(_cut(root, photos, Cut(("box",), 16, blind))) == 1
 
@@ -211,6 +211,6 @@ def test_every_view_is_cut_of_the_same_garment(root: Path) -> None:
     for given in (None, detector):
         (crop,) = _cut(root, [_photo(root / "a.png")], Cut(("masked", "box", "margin"), 28, given))
         box, margin = (np.asarray(Image.open(file)) for file in crop.others)
-        assert crop.file.name == "00001_5_masked.png" and tuple(margin[0, 14]) == BACKDROP
+        assert crop.file.name == "00001_5_masked.png" and tuple(margin[14, 0]) == BACKDROP
         # The detector's box, 32 pixels wide, leaves a bar above it in the square.
         assert tuple(box[0, 14]) == (CLOTH if given is None else (GREY,) * 3)

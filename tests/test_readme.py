@@ -144,6 +144,10 @@ def test_own_annotations_in_each_format_are_imported_and_trained_on(
         assert len(status) == 20 and (status.status == "tagged").sum() >= 8
         assert status.model_version.str.startswith("own-").all()
         assert (folder / "evaluation" / "evaluation.html").is_file()
+        (recipe,) = [block for block in shell_blocks(README) if "train_classifier.py" in block]
+        run(recipe.replace("./own", f"./own_{form}"), checkout)
+        left = {path.name for path in (folder / "classifier").iterdir()}
+        assert {"labels.md", "classifier.json", "show_batch.png", "top_losses.png"} <= left
 
 
 @pytest.mark.parametrize("job", sorted(path.name for path in (ROOT / "jobs").glob("*.py")))

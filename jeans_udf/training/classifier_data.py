@@ -34,12 +34,12 @@ class CropSets:
     std: tuple[float, float, float]
 
 
-def make_loaders(sets: CropSets, recipe: ClassifierRecipe, size: int) -> DataLoaders:
-    """Batches of pictures (B, 3, ``size``, ``size``) and multi-hot targets (B, outputs).
+def make_loaders(sets: CropSets, recipe: ClassifierRecipe, side: int) -> DataLoaders:
+    """Batches of pictures (B, 3, ``side``, ``side``) and multi-hot targets (B, outputs).
 
     Training crops come shuffled and augmented, validation ones in order, scaled at most.
     """
-    smaller = {"size": size} if size < recipe.cut_size else {}
+    smaller = {"size": side} if side < recipe.cut_size else {}
     augment = aug_transforms(**recipe.augment.arguments(), **smaller)
     normalize = Normalize.from_stats(sets.mean, sets.std, cuda=torch.cuda.is_available())
     names = set(outputs(sets.vocabulary, recipe))
@@ -53,7 +53,9 @@ def make_loaders(sets: CropSets, recipe: ClassifierRecipe, size: int) -> DataLoa
         splitter=IndexSplitter(range(len(sets.train), len(sets.train) + len(sets.valid))),
         batch_tfms=[*augment, normalize],
     )
-    return block.dataloaders([*sets.train, *sets.valid], bs=recipe.batch_size, num_workers=0)
+    # fastai leaves out a last batch that is not full: of few crops that would be all of them.
+    size = min(recipe.batch_size, len(sets.train))
+    return block.dataloaders([*sets.train, *sets.valid], bs=size, num_workers=0)
 
 
 def _picture(crop: Crop, judged: Collection[Path]) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,8 +27,8 @@ from jeans_udf.vocabulary import Vocabulary
 @dataclass(frozen=True)
 class LabelledSet:
     """Photos and their label file; with ``annotations`` (COCO) the rows that name one are cut by
-    its mask. Rows of whole photos are the garment that the detector finds, or the photo itself
-    where the set has no annotations."""
+    its mask. Other rows are the garment that the detector finds, or without one, where the set has
+    no annotations, the photo as it is."""
 
     photos: Path
     labels: Path
@@ -72,9 +73,9 @@ def gather_crops(
     judged = _cut_set(
         sources.valid or sources.train[0], valid, vocabulary, cut, folder / "valid", kept_back
     )
-    if not crops or not judged:
+    if len(crops) < 2 or not judged:
         raise ConfigError(f"{len(crops)} crops for training, {len(judged)} for validation; wanted "
-                          "some of each: do the labels belong to these photos?")  # fmt: skip
+                          "two and one at least: do the labels belong to these photos?")  # fmt: skip
     return crops, judged
 
 
@@ -129,9 +130,9 @@ def _cut_set(
     empty: Callable[[str], bool],
 ) -> list[Crop]:
     """Crops of the rows of ``file``; ``empty`` photos without annotations show no garment."""
-    whole = [row for row in file.rows if row.annotation_id is None]
     if each.annotations is None:
-        return cut_pictures(whole, each.photos, folder, cut)
+        return cut_pictures(_alone(file), each.photos, folder, cut)
+    whole = [row for row in file.rows if row.annotation_id is None]
     named = {row.file_path for row in whole}
 
     def taken(photo: Photo) -> bool:
@@ -149,6 +150,16 @@ def _cut_set(
         print(f"{file.path}: {len(whole)} rows without annotation_id left out: without a "
               "--detector there is no telling where the garment is", file=sys.stderr)  # fmt: skip
     return crops
+
+
+def _alone(file: LabelFile) -> list[Labelled]:
+    """Rows of photos with one row: of several garments none is the whole photo. The rest is told."""
+    counts = Counter(row.file_path for row in file.rows)
+    several = [name for name, count in counts.items() if count > 1]
+    if several:
+        print(f"{file.path}: {len(several)} photos with several rows left out, such as "
+              f"{several[0]}: --annotations would tell which is where", file=sys.stderr)  # fmt: skip
+    return [row for row in file.rows if counts[row.file_path] == 1]
 
 
 def _unseen(rows: Sequence[Labelled], crops: Sequence[Crop]) -> list[Labelled]:

@@ -127,8 +127,8 @@ def test_rows_of_whole_photos_beside_annotations(
     tmp_path: Path, detecting: Cut, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """a has a mask and a row as a whole, b a row as a whole alone, c neither: it shows nothing."""
-    rows = "a.png,5,jeans,dark\na.png,,jeans,dark\nb.png,,jeans,light\n"
-    train = _set(tmp_path / "t", rows, {"a.png": [5], "b.png": [], "c.png": []})
+    rows = "a.png,5,jeans,dark\na.png,,jeans,dark\nb.png,,jeans,light\nz.png,6,jeans,\n"
+    train = _set(tmp_path / "t", rows, {"a.png": [5], "b.png": [], "c.png": [], "z.png": [6]})
     sources = Sources([train], _set(tmp_path / "v", "d.png,1,jeans,\n", {"d.png": [1]}))
     crops, _ = gather_crops(sources, VOCABULARY, BOX, tmp_path / "crops")
     assert _names(crops) == [("a.png", "jeans")]
@@ -201,3 +201,14 @@ def test_a_file_that_is_no_coco_is_named(tmp_path: Path, text: str) -> None:
     valid = _set(tmp_path / "v", "d.png,1,jeans,\n", {"d.png": [1]})
     with pytest.raises(ConfigError, match=r"annotations .*coco\.json"):
         gather_crops(Sources([train], valid), VOCABULARY, BOX, tmp_path / "crops")
+
+
+def test_without_annotations_photos_of_several_garments_are_left_out_and_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train = _set(tmp_path / "t", _whole(3) + "two.png,7,jeans,dark\ntwo.png,8,shorts,\n")
+    valid = _set(tmp_path / "v", "alone.png,9,jeans,light\n")
+    crops, judged = gather_crops(Sources([train], valid), VOCABULARY, BOX, tmp_path / "crops")
+    assert [crop.photo for crop in crops] == ["0.png", "1.png", "2.png"]
+    assert [crop.photo for crop in judged] == ["alone.png"], "the garment of the photo's one row"
+    assert "1 photos with several rows left out, such as two.png" in capsys.readouterr().err

@@ -252,6 +252,12 @@ def test_half_of_the_training_crops_are_seen_in_another_view(
     assert 0.3 < torch.cat(seen).float().mean() < 0.7
 
 
+def test_fewer_crops_than_a_batch_are_one_batch(crops: list[Crop]) -> None:
+    recipe = ClassifierRecipe(**TINY | {"batch_size": 64})
+    loaders = make_loaders(CropSets(crops[:3], crops[:2], VOCABULARY, *HALVES), recipe, 64)
+    assert len(loaders.train) == 1 and len(loaders.train.one_batch()[0]) == 3
+
+
 def test_training_batches_are_augmented_and_validation_ones_are_not(crops: list[Crop]) -> None:
     recipe = ClassifierRecipe(**TINY)
     sets = CropSets(crops, crops[:4], VOCABULARY, *HALVES)

@@ -7,7 +7,7 @@ parted by spaces, or file_path and one column for each group of the vocabulary.
 With --annotations (COCO) garments are cut out by their masks, as the tagging job shows them to the
 classifier; rows need annotation_id. With --detector they are cut as that detector finds them, which
 is closer still, and what it finds on --negatives teaches what is no garment. Without --annotations
-each photo is one picture of one garment, as in the notebooks, and without --val-labels a fifth of the
+each photo is one picture of one garment, as in the notebooks; without --val-labels a fifth of the
 photos (seed 42) is kept back for validation.
 
 Stop it at any time: the same command resumes from the last whole epoch. It leaves classifier.json

@@ -22,6 +22,7 @@ from torch import nn
 
 from jeans_udf.errors import ConfigError
 from jeans_udf.models.fastai_head import FastaiNet
+from jeans_udf.models.mirrored import Mirrored
 from jeans_udf.models.resizing import resize_as_fastai
 from jeans_udf.models.views import View, cut_view, fit_square
 from jeans_udf.vocabulary import NO_GARMENT, Group, Vocabulary
@@ -215,11 +216,11 @@ class Classifier:
         scoring: Scoring = "groups",
     ) -> None:
         """As `bundle.ClassifierSpec` says."""
+        model = Mirrored(model) if mirrored else model
         self.model = model.eval().to(device).to(memory_format=torch.channels_last)
         self.vocabulary = vocabulary
         self.view: View = view
         self.size, self.input_size = size, input_size or size
-        self.mirrored = mirrored
         self.thresholds = dict(thresholds)
         self.temperatures = dict(temperatures or {})
         self.device = device
@@ -243,8 +244,6 @@ class Classifier:
             batch = resize_as_fastai(batch, self.input_size)
         batch = ((batch - self._mean) / self._std).contiguous(memory_format=torch.channels_last)
         logits: torch.Tensor = self.model(batch)
-        if self.mirrored:
-            logits = (logits + self.model(batch.flip(3))) / 2
         return logits
 
     def scores(self, squares: Sequence[np.ndarray]) -> np.ndarray:

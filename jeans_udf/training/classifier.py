@@ -26,6 +26,7 @@ from torch.optim.swa_utils import update_bn
 
 from jeans_udf.evaluation.plots import plot_rates
 from jeans_udf.models.freezing import freeze_first
+from jeans_udf.models.mirrored import Mirrored
 from jeans_udf.models.stages import stages
 from jeans_udf.training.averaging import mean_weights
 from jeans_udf.training.checkpoint import load_checkpoint
@@ -68,6 +69,9 @@ def train_classifier(
         torch.manual_seed(seed)
         with torch.inference_mode():
             update_bn(_pictures(learner), learner.model)
+    network = learner.model
+    # As it will be asked: temperatures and thresholds are fitted on these answers.
+    learner.model = Mirrored(network) if recipe.mirrored else network
     with _quiet(learner):
         batch = pictures_of_batch(learner.dls, sets)
         logits, wanted = learner.get_preds(dl=learner.dls.valid, act=nn.Identity())
@@ -77,7 +81,7 @@ def train_classifier(
             for k in range(len(logits))
         ]
     return Trained(
-        learner.model, logits.numpy().astype(np.float32), np.array(losses, np.float32), batch
+        network, logits.numpy().astype(np.float32), np.array(losses, np.float32), batch
     )
 
 

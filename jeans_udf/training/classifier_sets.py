@@ -74,8 +74,10 @@ def gather_crops(
         sources.valid or sources.train[0], valid, vocabulary, cut, folder / "valid", kept_back
     )
     if len(crops) < 2 or not judged:
-        raise ConfigError(f"{len(crops)} crops for training, {len(judged)} for validation; wanted "
-                          "two and one at least: do the labels belong to these photos?")  # fmt: skip
+        raise ConfigError(
+            f"{len(crops)} crops for training, {len(judged)} for validation; wanted two and one at "
+            "least: do the labels belong to these photos?"
+        )
     return crops, judged
 
 
@@ -153,12 +155,13 @@ def _cut_set(
 
 
 def _alone(file: LabelFile) -> list[Labelled]:
-    """Rows of photos with one row: of several garments none is the whole photo. The rest is told."""
+    """Rows of photos that have no other: of several garments none is the photo. Tells the rest."""
     counts = Counter(row.file_path for row in file.rows)
     several = [name for name, count in counts.items() if count > 1]
     if several:
         print(f"{file.path}: {len(several)} photos with several rows left out, such as "
-              f"{several[0]}: --annotations would tell which is where", file=sys.stderr)  # fmt: skip
+              f"{several[0]}: --annotations would tell where each is",
+              file=sys.stderr)  # fmt: skip
     return [row for row in file.rows if counts[row.file_path] == 1]
 
 

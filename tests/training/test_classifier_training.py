@@ -185,7 +185,9 @@ def test_training_resumes_within_a_phase_and_refuses_another_recipe(
         )
 
 
-@pytest.mark.parametrize("values", [TINY, NOTEBOOK], ids=["groups", "notebook"])
+@pytest.mark.parametrize(
+    "values", [TINY, NOTEBOOK, TINY | {"mirrored": True}], ids=["groups", "notebook", "mirrored"]
+)
 def test_plain_torch_says_what_fastai_says(
     crops: list[Crop], tmp_path: Path, values: dict
 ) -> None:
@@ -199,7 +201,7 @@ def test_plain_torch_says_what_fastai_says(
     plain = Classifier(
         trained.model, VOCABULARY, size=recipe.cut_size, input_size=recipe.phases[-1].size,
         mean=mean, std=std, thresholds={}, device=torch.device("cpu"),
-        verdict=recipe.has_verdict, scoring="groups",
+        mirrored=recipe.mirrored, verdict=recipe.has_verdict, scoring="groups",
     )  # fmt: skip
     squares = [
         np.asarray(Image.open(crop.file).resize((recipe.cut_size,) * 2)) for crop in crops[:4]

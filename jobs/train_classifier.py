@@ -32,6 +32,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 import torch
 
@@ -39,6 +40,7 @@ from jeans_udf.errors import EXIT_USAGE, ConfigError, UsageError
 from jeans_udf.labels.dropping import add_drop_faulty, dropped_codes
 from jeans_udf.models.classifier import build_classifier
 from jeans_udf.models.detector import open_detector
+from jeans_udf.models.views import View
 from jeans_udf.training.backbone_weights import load_backbone, statistics
 from jeans_udf.training.classifier import member_folders, train_classifier, train_member
 from jeans_udf.training.classifier_data import CropSets
@@ -71,7 +73,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--negatives", nargs=2, action="append", default=[], metavar=("DIR", "LIST"),
         help="folder, and a text file of its photos that show no garment, one path a line")
     add("--backbone", help="name of a timm network to take instead of the recipe's")
-    add("--view", choices=("masked", "dimmed", "box", "margin"),
+    add("--view", choices=get_args(View),
         help="what it sees of a garment, instead of the recipe's")
     add("--weights", type=Path, metavar="FILE",
         help="safetensors to start from: a backbone (scripts/imagenet_weights.py, "

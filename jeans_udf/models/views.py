@@ -1,4 +1,4 @@
-"""What the classifier sees of a garment: one of four views, cut from the photo's own pixels."""
+"""What the classifier sees of a garment: one of five views, cut from the photo's own pixels."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from PIL import Image
 
 from jeans_udf.geometry import cutout, whole_pixels
 
-View = Literal["masked", "dimmed", "box", "margin"]
-"""The garment alone on grey; its box, all outside the mask drawn towards grey; its box as it is;
-the box with a margin."""
+View = Literal["masked", "dimmed", "context", "box", "margin"]
+"""The garment alone on grey; its box, all outside the mask drawn towards grey; the same with a
+margin, in which ankles and shoes tell a cropped hem from a full one; its box as it is; the box with
+a margin."""
 
 GREY = 127
 """Value of the background: the middle, so that a mask's edge is no darker or lighter than it."""
 DIMMED = 0.6
 """How far towards grey, 1 would be masked: surroundings and a mask's errors can still be seen."""
-MARGIN = 0.15
+MARGIN = 0.12
 """On each side, relative to the box's longer side."""
 
 
@@ -69,9 +70,17 @@ def _box(image: np.ndarray, mask: np.ndarray | None, box: np.ndarray) -> np.ndar
     return image[top:bottom, left:right]
 
 
+def _context(image: np.ndarray, mask: np.ndarray | None, box: np.ndarray) -> np.ndarray:
+    return _dimmed(image, mask, _wider(box))
+
+
 def _margin(image: np.ndarray, mask: np.ndarray | None, box: np.ndarray) -> np.ndarray:
-    wider = MARGIN * max(box[2] - box[0], box[3] - box[1])
-    return _box(image, mask, box + np.array([-wider, -wider, wider, wider]))
+    return _box(image, mask, _wider(box))
+
+
+def _wider(box: np.ndarray) -> np.ndarray:
+    margin = MARGIN * max(box[2] - box[0], box[3] - box[1])
+    return box + np.array([-margin, -margin, margin, margin])
 
 
 _TOWARDS_GREY = np.array(
@@ -81,6 +90,7 @@ _TOWARDS_GREY = np.array(
 VIEWS: dict[View, Callable[[np.ndarray, np.ndarray | None, np.ndarray], np.ndarray]] = {
     "masked": _masked,
     "dimmed": _dimmed,
+    "context": _context,
     "box": _box,
     "margin": _margin,
 }

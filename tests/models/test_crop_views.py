@@ -58,14 +58,25 @@ def test_dimmed_draws_what_is_outside_of_the_mask_towards_grey(
 
 def test_box_and_margin_are_the_photos_own_pixels(image: np.ndarray, mask: np.ndarray) -> None:
     np.testing.assert_array_equal(cut_view(image, mask, BOX, "box"), image[1:5, 2:6])
-    # 0.15 of 4 pixels on each side: 1.4 to 6.6 across, 0.4 to 5.6 down.
+    # 0.12 of 4 pixels on each side: 1.52 to 6.48 across, 0.52 to 5.48 down.
     np.testing.assert_array_equal(cut_view(image, mask, BOX, "margin"), image[0:6, 1:7])
+
+
+def test_context_is_dimmed_with_the_margin(image: np.ndarray, mask: np.ndarray) -> None:
+    view = cut_view(image, mask, BOX, "context")
+    assert view.shape == (6, 6, 3)
+    np.testing.assert_array_equal(view[1:5, 1:5], cut_view(image, mask, BOX, "dimmed"))
+    # Above the box: 0.4 of 1, 2 … 6 and 76.2.
+    assert view[0, :, 0].tolist() == [77, 77, 77, 78, 78, 79]
+    np.testing.assert_array_equal(
+        cut_view(image, None, BOX, "context"), cut_view(image, None, BOX, "margin")
+    )
 
 
 def test_the_margin_follows_the_longer_side() -> None:
     image = np.arange(30 * 40 * 3).reshape(30, 40, 3).astype(np.uint8)
     wide = np.array([10, 14, 30, 16], dtype=np.float32)
-    # 0.15 of 20 pixels on every side.
+    # 0.12 of 20 pixels on every side.
     np.testing.assert_array_equal(cut_view(image, None, wide, "margin"), image[11:19, 7:33])
 
 

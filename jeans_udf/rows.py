@@ -15,7 +15,7 @@ from jeans_udf.ahead import Decoded
 from jeans_udf.errors import Rejected
 from jeans_udf.geometry import cutout, encode_rle
 from jeans_udf.images import encode_png_rgba
-from jeans_udf.models.classifier import Attributes
+from jeans_udf.models.attributes import Attributes
 from jeans_udf.vocabulary import Vocabulary
 
 Row = dict[str, Any]

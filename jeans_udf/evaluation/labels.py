@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import average_precision_score
 
-from jeans_udf.models.classifier import decide
+from jeans_udf.models.attributes import decide
 from jeans_udf.vocabulary import Vocabulary
 
 

@@ -16,8 +16,8 @@ import torch
 from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 
-from jeans_udf.evaluation.calibration import BINS, calibration_error, reliability
-from jeans_udf.models.classifier import Scoring, group_probabilities
+from jeans_udf.evaluation.calibration import BINS, Bin, calibration_error, reliability
+from jeans_udf.models.outputs import Scoring, group_probabilities
 from jeans_udf.vocabulary import Vocabulary
 
 VERDICT = "category"
@@ -81,6 +81,40 @@ def calibration_figures(
     another group every label's. Gives ``ece_before``, ``ece_after`` (None without rows) and
     ``rows`` of each, and of ``all``: the judged scores of all of them in one heap.
     """
+    before, after = _held_out(logits, targets, vocabulary, scoring, photos, folds, seed)
+    parts = _parts(targets, vocabulary)
+    figures = {part.name: _figures([part], before, after, targets) for part in parts}
+    return figures | {"all": _figures(parts, before, after, targets)}
+
+
+def calibration_bins(
+    logits: np.ndarray,
+    targets: np.ndarray,
+    vocabulary: Vocabulary,
+    scoring: Scoring,
+    photos: Sequence[str],
+    folds: int = 5,
+    seed: int = 0,
+) -> tuple[list[Bin], list[Bin]]:
+    """Of ``all`` of `calibration_figures`, which takes the same: the bins before and after."""
+    parts = _parts(targets, vocabulary)
+    before, after = (
+        _pooled([_judged(part, scores, targets) for part in parts])
+        for scores in _held_out(logits, targets, vocabulary, scoring, photos, folds, seed)
+    )
+    return reliability(*before), reliability(*after)
+
+
+def _held_out(
+    logits: np.ndarray,
+    targets: np.ndarray,
+    vocabulary: Vocabulary,
+    scoring: Scoring,
+    photos: Sequence[str],
+    folds: int,
+    seed: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Scores without temperatures, and with those that were fitted on the other folds."""
     before = _scores(logits, vocabulary, scoring, {})
     after = before.copy()
     fold = _folds(photos, folds, seed)
@@ -88,9 +122,7 @@ def calibration_figures(
         held = fold == number
         fitted = fit_temperatures(logits[~held], targets[~held], vocabulary, scoring)
         after[held] = _scores(logits[held], vocabulary, scoring, fitted)
-    parts = _parts(targets, vocabulary)
-    figures = {part.name: _figures([part], before, after, targets) for part in parts}
-    return figures | {"all": _figures(parts, before, after, targets)}
+    return before, after
 
 
 def _parts(targets: np.ndarray, vocabulary: Vocabulary) -> list[_Part]:
@@ -161,7 +193,11 @@ def _judged(part: _Part, scores: np.ndarray, targets: np.ndarray) -> tuple[np.nd
     return values[rows, best], truth[rows, best]
 
 
-def _error(judged: Sequence[tuple[np.ndarray, np.ndarray]]) -> float | None:
+def _pooled(judged: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
     scores = np.concatenate([scores for scores, _ in judged]).astype(np.float64)
-    right = np.concatenate([right for _, right in judged])
+    return scores, np.concatenate([right for _, right in judged])
+
+
+def _error(judged: Sequence[tuple[np.ndarray, np.ndarray]]) -> float | None:
+    scores, right = _pooled(judged)
     return expected_calibration_error(scores, right) if len(scores) else None

@@ -21,68 +21,16 @@ import torch
 from torch import nn
 
 from jeans_udf.errors import ConfigError
+from jeans_udf.models.attributes import Attributes, decide
 from jeans_udf.models.fastai_head import FastaiNet
 from jeans_udf.models.mirrored import Mirrored
+from jeans_udf.models.outputs import Scoring, group_probabilities, output_names
 from jeans_udf.models.resizing import resize_as_fastai
 from jeans_udf.models.views import View, cut_view, fit_square
-from jeans_udf.vocabulary import NO_GARMENT, Group, Vocabulary
+from jeans_udf.vocabulary import Vocabulary
 
 Head = Literal["linear", "fastai"]
 """One linear layer on timm's own pooling, or `fastai_head`."""
-
-Scoring = Literal["groups", "sigmoid"]
-"""How scores come from logits: a softmax within each exclusive group and the verdict and sigmoids
-elsewhere, or a sigmoid everywhere."""
-
-
-MIN_THRESHOLD = 1e-6
-"""A threshold of 0 is taken for it: every score reaches it."""
-
-
-def output_names(vocabulary: Vocabulary, *, verdict: bool = True) -> tuple[str, ...]:
-    """Names of the logits, in order: the labels, then ``category:none``, ``category:jeans``, …
-
-    A classifier without ``verdict`` has the labels alone.
-    """
-    if not verdict:
-        return vocabulary.labels
-    verdicts = (f"category:{name}" for name in (NO_GARMENT, *vocabulary.categories))
-    return (*vocabulary.labels, *verdicts)
-
-
-def exclusive_spans(vocabulary: Vocabulary, *, verdict: bool = True) -> list[slice]:
-    """Where the softmaxes of the output stand: exclusive groups, and the verdict (if any) last."""
-    spans = [s for n, s in vocabulary.spans().items() if vocabulary.group(n).exclusive]
-    if verdict:
-        spans.append(slice(len(vocabulary.labels), len(output_names(vocabulary))))
-    return spans
-
-
-@dataclass(frozen=True)
-class Attributes:
-    """Answers for one garment: a label or None by exclusive group, a list by other groups."""
-
-    exclusive: dict[str, str | None]
-    multiple: dict[str, list[str]]
-    scores: dict[str, float]
-    """Score of every label of the groups that apply to the garment's category, 0 to 1."""
-
-    @property
-    def labels(self) -> list[str]:
-        """All labels, in the vocabulary's order of groups."""
-        single = [label for label in self.exclusive.values() if label is not None]
-        return single + [label for labels in self.multiple.values() for label in labels]
-
-    def group_score(self, group: Group) -> float | None:
-        """The answer's score of an exclusive group, or the best one where it abstains.
-
-        None where the group does not apply.
-        """
-        answer = self.exclusive[group.name]
-        if answer is not None:
-            return self.scores[answer]
-        scores = [self.scores[label] for label in group.labels if label in self.scores]
-        return max(scores) if scores else None
 
 
 @dataclass(frozen=True)
@@ -122,77 +70,6 @@ def check_backbone(name: str) -> None:
         near = difflib.get_close_matches(name, timm.list_models(), n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else "see timm.list_models()"
         raise ConfigError(f"backbone {name[:80]!r}: no such network in timm; {hint}")
-
-
-def divisors(
-    vocabulary: Vocabulary, temperatures: Mapping[str, float], *, verdict: bool
-) -> torch.Tensor:
-    """What each logit is divided by, ``(outputs,) float32``.
-
-    ``temperatures`` are above 0, by the name of the group, and ``category`` for the verdict; one
-    that is absent is 1.
-    """
-    values: list[float] = []
-    for group in vocabulary.groups:
-        values += [temperatures.get(group.name, 1.0)] * len(group.labels)
-    if verdict:
-        values += [temperatures.get("category", 1.0)] * (1 + len(vocabulary.categories))
-    return torch.tensor(values, dtype=torch.float32)
-
-
-def group_probabilities(
-    logits: torch.Tensor,
-    vocabulary: Vocabulary,
-    scoring: Scoring = "groups",
-    temperatures: Mapping[str, float] | None = None,
-) -> torch.Tensor:
-    """Logits (N, outputs) to scores, as `Scoring` says; the verdict may be absent from them.
-
-    They are divided by `divisors` first: a temperature above 1 makes scores less sure.
-    """
-    verdict = logits.shape[1] > len(vocabulary.labels)
-    if temperatures:
-        logits = logits / divisors(vocabulary, temperatures, verdict=verdict).to(logits)
-    scores = torch.sigmoid(logits)
-    if scoring == "groups":
-        for span in exclusive_spans(vocabulary, verdict=verdict):
-            scores[:, span] = torch.softmax(logits[:, span], dim=1)
-    return scores
-
-
-def decide(
-    scores: np.ndarray,
-    category: str | None,
-    vocabulary: Vocabulary,
-    thresholds: Mapping[str, float],
-) -> Attributes:
-    """Labels of one garment from its scores ``(L,)`` (or longer: the verdict is not read).
-
-    ``thresholds`` holds one value for each exclusive group and one for each label of the others.
-    A label of an exclusive group may have its own, which goes before the group's: what exceeds its
-    threshold by the greatest factor is the answer. Without a category every group applies.
-    """
-    exclusive: dict[str, str | None] = {}
-    multiple: dict[str, list[str]] = {}
-    known: dict[str, float] = {}
-    for name, span in vocabulary.spans().items():
-        group = vocabulary.group(name)
-        values = scores[span]
-        applies = category is None or category in group.applies_to
-        if applies:
-            known |= dict(zip(group.labels, map(float, values), strict=True))
-        if group.exclusive:
-            least = [thresholds.get(label, thresholds[name]) for label in group.labels]
-            excess = values / np.maximum(least, MIN_THRESHOLD)
-            best = int(excess.argmax())
-            exclusive[name] = group.labels[best] if applies and excess[best] >= 1 else None
-        else:
-            multiple[name] = [
-                label
-                for label, value in zip(group.labels, values, strict=True)
-                if applies and value >= thresholds[label]
-            ]
-    return Attributes(exclusive, multiple, known)
 
 
 class Classifier:

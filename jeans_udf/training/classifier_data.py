@@ -16,7 +16,7 @@ from fastai.data.transforms import IndexSplitter, Normalize
 from fastai.vision.augment import aug_transforms
 from fastai.vision.data import ImageBlock
 
-from jeans_udf.models.classifier import output_names
+from jeans_udf.models.outputs import output_names
 from jeans_udf.training.classifier_recipe import ClassifierRecipe
 from jeans_udf.training.crop_folder import Crop
 from jeans_udf.vocabulary import Vocabulary

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +14,37 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from jeans_udf.evaluation.attributes import attributes_markdown, judge_attributes
+from jeans_udf.evaluation.charts import plot_calibration
 from jeans_udf.evaluation.label_gallery import show_batch, show_results, top_losses
 from jeans_udf.evaluation.label_thresholds import fit_thresholds
 from jeans_udf.evaluation.labels import accuracy_multi, decisions, f_beta
 from jeans_udf.evaluation.plots import plot_classifier_training, plot_label_scores
-from jeans_udf.evaluation.temperature import calibration_figures, fit_temperatures
-from jeans_udf.models.classifier import Scoring, group_probabilities
+from jeans_udf.evaluation.temperature import (
+    calibration_bins,
+    calibration_figures,
+    fit_temperatures,
+)
+from jeans_udf.models.outputs import Scoring, group_probabilities
 from jeans_udf.strict_json import write_json
 from jeans_udf.training.classifier import Trained, member_folders
 from jeans_udf.training.classifier_data import CropSets, outputs, targets
 from jeans_udf.training.classifier_recipe import ClassifierRecipe
-from jeans_udf.training.crop_folder import Crop
 from jeans_udf.vocabulary import NO_GARMENT
+
+
+@dataclass(frozen=True)
+class Decided:
+    """How scores are made and what is answered, fitted on the validation crops."""
+
+    scoring: Scoring
+    temperatures: dict[str, float]
+    thresholds: dict[str, float]
+    scores: np.ndarray
+    """(N, outputs) of all validation crops."""
+    said: np.ndarray
+    """(N, L) bool: the labels that are answered; none of crops of nothing."""
+    garments: np.ndarray
+    """(N,) bool: the crops that show one."""
 
 
 def write_run(
@@ -35,58 +55,70 @@ def write_run(
     The figures are of the same crops that the thresholds were fitted on: judge the bundle on photos
     that neither saw. The calibration error is of temperatures fitted on other crops.
     """
-    vocabulary = sets.vocabulary
-    wanted = targets(sets.valid, vocabulary, recipe)
-    scoring: Scoring = "groups" if recipe.loss == "groups" else "sigmoid"
-    temperatures = fit_temperatures(trained.logits, wanted, vocabulary, scoring)
-    scores = group_probabilities(
-        torch.from_numpy(trained.logits), vocabulary, scoring, temperatures
-    ).numpy()
-    labels = len(vocabulary.labels)
-    garments = np.array([crop.category != NO_GARMENT for crop in sets.valid])
-    truth, categories = wanted[garments, :labels], _categories(sets.valid)
-    thresholds = fit_thresholds(scores[garments], truth, vocabulary)
-    figures = judge_attributes(scores[garments], truth, categories, vocabulary, thresholds)
-    figures |= {
-        "garments": int(garments.sum()),
-        "thresholds": thresholds,
-        "notebook": _notebook(trained.logits[garments, :labels], truth, recipe.threshold),
-        "calibration": calibration_figures(
-            trained.logits, wanted, vocabulary, scoring, [crop.photo for crop in sets.valid]
-        ),
-        "temperatures": temperatures,
-    }
-    if recipe.has_verdict:
-        figures["verdict"] = _verdict(scores[:, labels:], sets)
-    spec = {
-        "backbone": recipe.backbone, "head": recipe.head, "view": recipe.view,
-        "mirrored": recipe.mirrored,
-        "size": recipe.cut_size, "input_size": recipe.phases[-1].size,
-        "mean": sets.mean, "std": sets.std, "verdict": recipe.has_verdict, "scores": scoring,
-        "temperatures": temperatures, "thresholds": thresholds,
-    }  # fmt: skip
+    decided = _decide(trained, sets, recipe)
+    figures = _figures(trained, decided, sets, recipe)
     save_file(
         {k: v.contiguous() for k, v in trained.model.state_dict().items()},
         output / "classifier.safetensors",
     )
+    spec = {
+        "backbone": recipe.backbone, "head": recipe.head, "view": recipe.view,
+        "size": recipe.cut_size, "input_size": recipe.phases[-1].size,
+        "mirrored": recipe.mirrored, "mean": sets.mean, "std": sets.std,
+        "verdict": recipe.has_verdict, "scores": decided.scoring,
+        "temperatures": decided.temperatures, "thresholds": decided.thresholds,
+    }  # fmt: skip
     (output / "classifier.json").write_text(json.dumps(spec, indent=1))
     write_json(output / "metrics.json", figures)
-    (output / "labels.md").write_text(attributes_markdown(figures, vocabulary))
-    for place in member_folders(output, recipe):
-        plot_classifier_training(place)
-    plot_label_scores(
-        figures["labels"],
-        output / "labels.png",
-        {label: group.name for group in vocabulary.groups for label in group.labels},
-    )
-    said = np.zeros((len(sets.valid), labels), dtype=bool)
-    said[garments] = decisions(scores[garments], categories, vocabulary, thresholds)
-    _draw(trained, sets, said, recipe, output)
+    (output / "labels.md").write_text(attributes_markdown(figures, sets.vocabulary))
+    _plot(trained, decided, figures, sets, recipe, output)
+    _draw(trained, decided, sets, recipe, output)
     return figures
 
 
-def _categories(crops: Sequence[Crop]) -> list[str | None]:
-    return [crop.category for crop in crops if crop.category != NO_GARMENT]
+def _decide(trained: Trained, sets: CropSets, recipe: ClassifierRecipe) -> Decided:
+    vocabulary, count = sets.vocabulary, len(sets.vocabulary.labels)
+    wanted = targets(sets.valid, vocabulary, recipe)
+    scoring: Scoring = "groups" if recipe.loss == "groups" else "sigmoid"
+    temperatures = fit_temperatures(trained.logits, wanted, vocabulary, scoring)
+    logits = torch.from_numpy(trained.logits)
+    scores = group_probabilities(logits, vocabulary, scoring, temperatures).numpy()
+    garments = np.array([crop.category != NO_GARMENT for crop in sets.valid])
+    thresholds = fit_thresholds(scores[garments], wanted[garments, :count], vocabulary)
+    said = np.zeros((len(scores), count), dtype=bool)
+    said[garments] = decisions(scores[garments], _categories(sets), vocabulary, thresholds)
+    return Decided(scoring, temperatures, thresholds, scores, said, garments)
+
+
+def _figures(
+    trained: Trained, decided: Decided, sets: CropSets, recipe: ClassifierRecipe
+) -> dict[str, Any]:
+    vocabulary, count = sets.vocabulary, len(sets.vocabulary.labels)
+    wanted, garments = targets(sets.valid, vocabulary, recipe), decided.garments
+    truth = wanted[garments, :count]
+    figures = judge_attributes(
+        decided.scores[garments], truth, _categories(sets), vocabulary, decided.thresholds
+    )
+    figures |= {
+        "garments": int(garments.sum()),
+        "thresholds": decided.thresholds,
+        "temperatures": decided.temperatures,
+        "notebook": _notebook(trained.logits[garments, :count], truth, recipe.threshold),
+        "calibration": calibration_figures(
+            trained.logits, wanted, vocabulary, decided.scoring, _photos(sets)
+        ),
+    }
+    if recipe.has_verdict:
+        figures["verdict"] = _verdict(decided.scores[:, count:], sets)
+    return figures
+
+
+def _categories(sets: CropSets) -> list[str | None]:
+    return [crop.category for crop in sets.valid if crop.category != NO_GARMENT]
+
+
+def _photos(sets: CropSets) -> list[str]:
+    return [crop.photo for crop in sets.valid]
 
 
 def _notebook(logits: np.ndarray, truth: np.ndarray, threshold: float) -> dict[str, float]:
@@ -114,23 +146,48 @@ def _verdict(scores: np.ndarray, sets: CropSets) -> dict[str, float | None]:
     }
 
 
-def _named(given: np.ndarray, names: Sequence[str]) -> list[str]:
-    """The names that are given; ``given`` may end before the verdict's."""
-    return [name for name, there in zip(names, given, strict=False) if there]
+def _plot(
+    trained: Trained,
+    decided: Decided,
+    figures: dict[str, Any],
+    sets: CropSets,
+    recipe: ClassifierRecipe,
+    output: Path,
+) -> None:
+    vocabulary = sets.vocabulary
+    for place in member_folders(output, recipe):
+        plot_classifier_training(place)
+    plot_label_scores(
+        figures["labels"],
+        output / "labels.png",
+        {label: group.name for group in vocabulary.groups for label in group.labels},
+    )
+    before, after = calibration_bins(
+        trained.logits, targets(sets.valid, vocabulary, recipe), vocabulary, decided.scoring,
+        _photos(sets),
+    )  # fmt: skip
+    error = figures["calibration"]["all"]
+    plot_calibration(
+        before, after, (error["ece_before"], error["ece_after"]), output / "calibration.png"
+    )
 
 
 def _draw(
-    trained: Trained, sets: CropSets, said: np.ndarray, recipe: ClassifierRecipe, output: Path
+    trained: Trained, decided: Decided, sets: CropSets, recipe: ClassifierRecipe, output: Path
 ) -> None:
     names = outputs(sets.vocabulary, recipe)
     wanted = [crop.labels for crop in sets.valid]
-    predicted = [_named(row, names) for row in said]
+    said = [_named(row, names) for row in decided.said]
 
     def picture(index: int) -> np.ndarray:
         return np.asarray(Image.open(sets.valid[index].file).convert("RGB"))
 
     pictures, rows = trained.batch
     show_batch(pictures, [_named(row, names) for row in rows], output / "show_batch.png")
-    show_results(picture, wanted, predicted, output / "show_results.png")
-    files = [crop.photo for crop in sets.valid]
-    top_losses(picture, wanted, predicted, trained.losses, files, output / "top_losses.png")
+    show_results(picture, wanted, said, output / "show_results.png")
+    top_losses(picture, wanted, said, trained.losses, _photos(sets), output / "top_losses.png")
+
+
+def _named(given: np.ndarray, names: Sequence[str]) -> list[str]:
+    """The names that are given; ``given`` may end before the verdict's."""
+    return [name for name, there in zip(names, given, strict=False) if there]

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from jeans_udf.models.classifier import exclusive_spans
+from jeans_udf.models.outputs import exclusive_spans
 from jeans_udf.vocabulary import Vocabulary
 
 MOST_WEIGHT = 10.0

@@ -8,12 +8,19 @@ import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from jeans_udf.evaluation.calibration import calibration_error
 from jeans_udf.evaluation.temperature import (
+    calibration_bins,
     calibration_figures,
     expected_calibration_error,
     fit_temperatures,
 )
-from jeans_udf.models.classifier import divisors, group_probabilities
+from jeans_udf.models.outputs import (
+    divisors,
+    exclusive_spans,
+    group_probabilities,
+    output_names,
+)
 from jeans_udf.vocabulary import Vocabulary, load_vocabulary, parse_vocabulary
 
 
@@ -225,3 +232,19 @@ def test_no_row_and_one_are_told_without_nan(vocabulary: Vocabulary, rows: int, 
     assert found["category"]["ece_after"] == (0.5 if rows else None)
     fitted = fit_temperatures(logits, targets, vocabulary, scoring)
     assert fitted == {"wash": 1.0, "details": 1.0, "category": 1.0}
+
+
+def test_bins_are_of_what_the_figures_tell_of_all() -> None:
+    rng = np.random.default_rng(4)
+    vocabulary = load_vocabulary("conf/vocabulary.yaml")
+    names = output_names(vocabulary)
+    logits = rng.normal(0, 2, (60, len(names))).astype(np.float32)
+    targets = np.zeros(logits.shape, dtype=bool)
+    for span in exclusive_spans(vocabulary):
+        targets[np.arange(60), rng.integers(span.start, span.stop, 60)] = True
+    given = (logits, targets, vocabulary, "groups", [f"{k // 2}" for k in range(60)])
+    bins = calibration_bins(*given)
+    figures = calibration_figures(*given)["all"]
+    errors = [calibration_error(each) for each in bins]
+    assert errors == pytest.approx([figures["ece_before"], figures["ece_after"]])
+    assert sum(each.count for each in bins[0]) == sum(each.count for each in bins[1]) > 240

@@ -12,12 +12,9 @@ import torch
 
 from jeans_udf.labels.dropping import load_labels
 from jeans_udf.labels.splits import split_rows
-from jeans_udf.models.classifier import (
-    build_classifier,
-    decide,
-    group_probabilities,
-    output_names,
-)
+from jeans_udf.models.attributes import decide
+from jeans_udf.models.classifier import build_classifier
+from jeans_udf.models.outputs import group_probabilities, output_names
 from jeans_udf.schemas import garments_schema
 from jeans_udf.training.label_loss import GroupLoss
 from jeans_udf.vocabulary import load_vocabulary

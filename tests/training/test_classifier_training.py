@@ -101,7 +101,8 @@ def test_the_notebooks_way_from_pictures_and_a_labels_file(
     made = {path.name for path in output.iterdir()}
     assert {
         "learning_rate_1.png", "training.png", "show_batch.png", "show_results.png",
-        "top_losses.png", "labels.png", "labels.md", "classifier.json", "metrics.json",
+        "top_losses.png", "labels.png", "calibration.png", "labels.md", "classifier.json",
+        "metrics.json",
         "classifier.safetensors", "history.jsonl",
     } <= made  # fmt: skip
     told = json.loads((output / "metrics.json").read_text())

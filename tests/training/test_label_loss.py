@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
-from jeans_udf.models.classifier import output_names
+from jeans_udf.models.outputs import output_names
 from jeans_udf.training.label_loss import MOST_WEIGHT, BinaryLoss, GroupLoss, rarity_weights
 from jeans_udf.vocabulary import parse_vocabulary
 

@@ -15,16 +15,7 @@ from jeans_udf.errors import Rejected
 from jeans_udf.images import decode_image, sha256_hex
 from jeans_udf.models.detector import Canvas
 from jeans_udf.paths import read_image_file
-
-
-@dataclass(frozen=True)
-class SourceImage:
-    """One row of product_images: its bytes, or a path to them."""
-
-    image_id: str
-    product_id: str | None
-    data: bytes | None
-    path: str | None
+from jeans_udf.source_image import SourceImage
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,17 @@ class Decoding(Section):
     """Most bytes of encoded and decoded images waiting in a task."""
 
 
+class Isolation(Section):
+    """The models run in a process of their own: what an image may cost before it is given up."""
+
+    max_seconds_per_image: float = Field(60.0, gt=0, le=150)
+    """Silence, in seconds, after which the process is killed and its image `timed_out`."""
+    max_memory_bytes: int = Field(4_000_000_000, ge=500_000_000)
+    """Memory of the process, in bytes; the image that takes it further is `worker_crashed`."""
+    max_seconds_to_load: float = Field(300.0, gt=0, le=550)
+    """Longest time, in seconds, for loading the models; beyond it the task fails."""
+
+
 class Detection(Section):
     """Overrides of what the bundle's manifest says."""
 
@@ -99,6 +110,7 @@ class TaggingConfig(Section):
     batch: Batches = Batches()
     device: Device = Device()
     decoding: Decoding = Decoding()
+    isolation: Isolation = Isolation()
     detection: Detection = Detection()
 
     def digest(self) -> str:

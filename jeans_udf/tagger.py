@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from jeans_udf.ahead import DecodeAhead, Decoded, SourceImage
+from jeans_udf.ahead import DecodeAhead, Decoded
 from jeans_udf.bundle import Bundle
 from jeans_udf.config import TaggingConfig
 from jeans_udf.errors import Rejected
@@ -28,6 +28,7 @@ from jeans_udf.models.detector_config import build_detector, load_weights, read_
 from jeans_udf.models.folding import folded
 from jeans_udf.models.halving import Halving
 from jeans_udf.rows import Found, Row, rejected_row, tagged_row
+from jeans_udf.source_image import SourceImage
 
 
 class Tagger:

@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 from pyspark import TaskContext
 from pyspark.sql import DataFrame
+from pyspark.sql import types as T
 
 from jeans_udf.config import TaggingConfig
+from jeans_udf.isolation.lost import lost_row, sound_image
+from jeans_udf.isolation.models import open_tagger
+from jeans_udf.isolation.supervisor import Supervisor
 from jeans_udf.schemas import staged_schema
+from jeans_udf.source_image import SourceImage
 from jeans_udf.vocabulary import Vocabulary
-
-if TYPE_CHECKING:
-    from jeans_udf.ahead import SourceImage
-    from jeans_udf.tagger import Tagger
 
 OUTPUT_ROWS = 64
 OUTPUT_BYTES = 32_000_000
 """Bounds of one output frame: crops are big, and Spark does not split what a UDF gives it."""
 
-_TAGGERS: dict[tuple[str, str, str], Tagger] = {}
-"""Models of this Python worker, by bundle, digest and configuration: loaded once."""
+OUTPUT_SECONDS = 20.0
+"""Longest wait for a frame to fill: Spark takes a silent worker for a hanging one."""
+
+_SUPERVISORS: dict[tuple[str, str, str, int, str | None], Supervisor] = {}
+"""The process with this Python worker's models, by all that decides its answers: opened once."""
 
 
 def tag_images(
@@ -38,16 +44,17 @@ def tag_images(
     """``images`` (image_id, product_id, image, path) to rows of `schemas.staged_schema`.
 
     The executors open the bundle at the same path, check its digests against ``bundle_sha256``
-    and keep the models for the worker's life. ``count(images, garments, rejected by reason)`` is
-    called in the workers for the progress display.
+    and keep the models for the worker's life, in a process of their own (`isolation`).
+    ``count(images, garments, rejected by reason)`` is called in the workers for the progress
+    display.
     """
     schema = staged_schema(vocabulary)
     columns = schema.names
     directory = str(bundle_directory)
 
     def tag(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-        tagger = _tagger(directory, bundle_sha256, config)
-        for rows in _bounded(tagger.tag(_source_images(frames))):
+        supervisor = _supervisor(directory, bundle_sha256, config, schema)
+        for rows in _bounded(supervisor.tag(_source_images(frames))):
             if count is not None:
                 count(*_counts(rows))
             yield pd.DataFrame(rows, columns=columns)
@@ -56,55 +63,29 @@ def tag_images(
     return wanted.mapInPandas(tag, schema=schema)
 
 
-def task_device(kind: str) -> str:
-    """``cpu`` or ``cuda:N``: the GPU that Spark gave the task, else a visible one, else the CPU.
-
-    Raises RuntimeError when ``kind`` is cuda and there is none.
-    """
-    import torch
-
+def _supervisor(directory: str, sha256: str, config: TaggingConfig, schema: T.StructType) -> (
+    Supervisor
+):
     context = TaskContext.get()
     given = context.resources().get("gpu") if context is not None else None
-    if kind == "cpu":
-        return "cpu"
-    if torch.cuda.is_available():
-        return f"cuda:{given.addresses[0]}" if given else "cuda:0"
-    if kind == "cuda":
-        raise RuntimeError(
-            "device.kind=cuda, but torch sees no GPU in this task; set "
-            "spark.task.resource.gpu.amount and the executor's, or use device.kind=auto"
-        )
-    return "cpu"
-
-
-def _tagger(directory: str, sha256: str, config: TaggingConfig) -> Tagger:
-    # Imported here: the driver plans without loading torch, and a worker forks before CUDA starts.
-    import torch
-
-    from jeans_udf.bundle import open_bundle
-    from jeans_udf.errors import BundleError
-    from jeans_udf.tagger import Tagger
-
-    context = TaskContext.get()
+    gpu = given.addresses[0] if given else None
     # Spark gives a task this many cores; more threads would take other tasks' cores.
-    torch.set_num_threads(config.device.threads or (context.cpus() if context else os.cpu_count()))
-    key = (directory, sha256, config.digest())
-    if key not in _TAGGERS:
-        bundle = open_bundle(f"{directory}/")
-        if bundle.manifest_sha256 != sha256:
-            raise BundleError(
-                f"bundle {directory}: this worker's manifest has sha256 "
-                f"{bundle.manifest_sha256[:12]}…, the driver's {sha256[:12]}…; "
-                "put the same bundle on every machine"
-            )
-        _TAGGERS.clear()
-        _TAGGERS[key] = Tagger(bundle, config, torch.device(task_device(config.device.kind)))
-    return _TAGGERS[key]
+    threads = config.device.threads or (context.cpus() if context else os.cpu_count() or 1)
+    key = (directory, sha256, config.digest(), threads, gpu)
+    if key not in _SUPERVISORS:
+        for other in _SUPERVISORS.values():
+            other.close()
+        _SUPERVISORS.clear()
+        _SUPERVISORS[key] = Supervisor(
+            partial(open_tagger, directory, sha256, config, threads, gpu),
+            config.isolation,
+            partial(lost_row, schema, config.images),
+            sound_image(),
+        )
+    return _SUPERVISORS[key]
 
 
 def _source_images(frames: Iterable[pd.DataFrame]) -> Iterator[SourceImage]:
-    from jeans_udf.ahead import SourceImage
-
     for frame in frames:
         for row in frame.itertuples(index=False):
             data = None if row.image is None else bytes(row.image)
@@ -113,13 +94,14 @@ def _source_images(frames: Iterable[pd.DataFrame]) -> Iterator[SourceImage]:
 
 def _bounded(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
     waiting: list[dict[str, Any]] = []
-    size = 0
+    size, since = 0, time.monotonic()
     for row in rows:
         waiting.append(row)
         size += sum(len(garment["crop"]) for garment in row["found"])
-        if len(waiting) >= OUTPUT_ROWS or size >= OUTPUT_BYTES:
+        late = time.monotonic() - since > OUTPUT_SECONDS
+        if len(waiting) >= OUTPUT_ROWS or size >= OUTPUT_BYTES or late:
             yield waiting
-            waiting, size = [], 0
+            waiting, size, since = [], 0, time.monotonic()
     if waiting:
         yield waiting
 

@@ -9,13 +9,13 @@ import pytest
 import torch
 from PIL import Image
 
-from jeans_udf.ahead import SourceImage
 from jeans_udf.bundle import open_bundle
 from jeans_udf.config import load_config
 from jeans_udf.drawing import draw_picture
 from jeans_udf.geometry import decode_rle
 from jeans_udf.models.classifier import Judged
 from jeans_udf.models.combination import Combination
+from jeans_udf.source_image import SourceImage
 from jeans_udf.tagger import Tagger
 
 WISHES = [

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from jeans_udf.ahead import SourceImage
 from jeans_udf.errors import ConfigError, Rejected
 from jeans_udf.evaluation.detection import average_precision, coco_truth, tagged_negatives
 from jeans_udf.evaluation.proposals import proposal_figures, proposal_rows
@@ -17,6 +16,7 @@ from jeans_udf.geometry import encode_rle
 from jeans_udf.models.canvas import Canvas
 from jeans_udf.models.detections import Detections, Proposals
 from jeans_udf.models.detector import Detector
+from jeans_udf.source_image import SourceImage
 from jeans_udf.tagger import Tagger
 from jeans_udf.training.coco import Photo
 

@@ -12,12 +12,12 @@ import torch
 from architectures import WITH_BOXES, pictures, write_run
 from PIL import Image
 
-from jeans_udf.ahead import SourceImage
 from jeans_udf.bundle import Bundle, open_bundle
 from jeans_udf.config import load_config
 from jeans_udf.drawing import draw_dataset
 from jeans_udf.errors import BundleError, ConfigError
 from jeans_udf.models.detector import open_detector
+from jeans_udf.source_image import SourceImage
 from jeans_udf.tagger import Tagger
 from jeans_udf.training.assemble import Parts, assemble_bundle, classifier_of_bundle
 from jeans_udf.training.coco import Photo, read_coco

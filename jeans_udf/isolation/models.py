@@ -1,0 +1,58 @@
+"""Opens the models in the child process: device, threads, the same bundle as the driver's."""
+
+from __future__ import annotations
+
+from jeans_udf.config import TaggingConfig
+from jeans_udf.isolation.child import TagGroup, limit_memory
+
+HEADROOM = 1.25
+"""The system's limit, over the supervisor's: address space that is set aside is not yet used."""
+
+
+def open_tagger(
+    directory: str, sha256: str, config: TaggingConfig, threads: int, gpu: str | None
+) -> TagGroup:
+    """`tagger.Tagger.tag` of the bundle in ``directory``, whose manifest must have ``sha256``.
+
+    ``gpu`` is the address that Spark gave the task, if any. Raises `BundleError` for another
+    bundle than the driver's, RuntimeError where a GPU is asked for and there is none.
+    """
+    # Imported here, in the child: neither the driver nor Spark's worker loads torch.
+    import torch
+
+    from jeans_udf.bundle import open_bundle
+    from jeans_udf.errors import BundleError
+    from jeans_udf.tagger import Tagger
+
+    torch.set_num_threads(threads)
+    bundle = open_bundle(f"{directory}/")
+    if bundle.manifest_sha256 != sha256:
+        raise BundleError(
+            f"bundle {directory}: this worker's manifest has sha256 "
+            f"{bundle.manifest_sha256[:12]}…, the driver's {sha256[:12]}…; "
+            "put the same bundle on every machine"
+        )
+    device = torch.device(task_device(config.device.kind, gpu))
+    tagger = Tagger(bundle, config, device)
+    if device.type == "cpu":
+        limit_memory(int(HEADROOM * config.isolation.max_memory_bytes))
+    return tagger.tag
+
+
+def task_device(kind: str, gpu: str | None) -> str:
+    """``cpu`` or ``cuda:N``: the GPU that Spark gave the task, else a visible one, else the CPU.
+
+    Raises RuntimeError when ``kind`` is cuda and there is none.
+    """
+    import torch
+
+    if kind == "cpu":
+        return "cpu"
+    if torch.cuda.is_available():
+        return f"cuda:{gpu or 0}"
+    if kind == "cuda":
+        raise RuntimeError(
+            "device.kind=cuda, but torch sees no GPU in this task; set "
+            "spark.task.resource.gpu.amount and the executor's, or use device.kind=auto"
+        )
+    return "cpu"

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 from pyspark.sql import DataFrame
 
 from jeans_udf import changes, commit, folders, staging, tables
-from jeans_udf.changes import Planned
+from jeans_udf.changes import Again, Planned
 from jeans_udf.checkpoints import Work
 from jeans_udf.commit import Batch, Catalog
 from jeans_udf.config import Batches
 from jeans_udf.progress import Display
 from jeans_udf.runs import Run
-from jeans_udf.schemas import staged_schema
 from jeans_udf.staging import Staged, Tag
 from jeans_udf.vocabulary import Vocabulary
 
@@ -30,40 +30,57 @@ class BatchTagger:
         batches: Batches,
         work: Work,
         display: Display | None,
-        fresh: bool,
+        again: Again,
     ) -> None:
         self.catalog, self.run, self.tag, self.vocabulary = catalog, run, tag, vocabulary
-        self.batches, self.work, self.display, self.fresh = batches, work, display, fresh
+        self.batches, self.work, self.display, self.again = batches, work, display, again
+        self.counts_down = False
+        """Whether the display's total is all of the source: less what need not be tagged."""
         self.error: BaseException | None = None
+        self.planning = True
+        """Whether what changed is still being read: faults of the tables written come later."""
 
     def __call__(self, changed: DataFrame, number: int) -> None:
+        """A batch of the stream of changes."""
+        query = changed.sparkSession.sparkContext.getLocalProperty("sql.streaming.queryId")
         try:
-            self._process(changed, number)
+            self.process(changed, number, str(query), f"{self.work.staging}/{self.work.key}/stream")
         except BaseException as error:
             # The stream would only pass on its text.
             self.error = error
             raise
 
-    def _process(self, changed: DataFrame, number: int) -> None:
+    def process(self, changed: DataFrame, number: int, app: str, staging_folder: str) -> None:
+        """Bring the tables up to ``changed``; ``app`` and ``number`` mark the commits."""
         spark = changed.sparkSession
         spark.sparkContext.setJobDescription(f"batch {number}: what changed")
         status = tables.read_table(spark, self.catalog.image_status)
         newest = changes.newest_changes(changed)
-        plan = changes.decide_actions(newest, status, self.run.model_version).persist()
+        plan = changes.decide_actions(newest, status, self.run.model_version, self.again)
+        plan = plan.persist()
         try:
+            self.planning = True
             planned = changes.sum_up(plan)
+            self.planning = False
             self.run.read(planned.version_from, planned.version_to)
             self._expect(planned)
-            folder = f"{self.work.staging}/{self.work.key}/{number}"
+            folder = f"{staging_folder}/{number}"
             if planned.count("tag", "relabel", "delete"):
-                self._tag_and_commit(changed, plan, planned, number, folder)
+                self._tag_and_commit(changed, plan, planned, app, number, folder)
             # Also when nothing is left to do: a run may have died between its last commit and here.
             folders.delete(spark, folder)
+            self.planning = True
         finally:
             plan.unpersist()
 
     def _tag_and_commit(
-        self, changed: DataFrame, plan: DataFrame, planned: Planned, number: int, folder: str
+        self,
+        changed: DataFrame,
+        plan: DataFrame,
+        planned: Planned,
+        app: str,
+        number: int,
+        folder: str,
     ) -> None:
         spark = changed.sparkSession
         begin = time.monotonic()
@@ -77,13 +94,16 @@ class BatchTagger:
             vocabulary=self.vocabulary,
             model_version=self.run.model_version,
             run_id=self.run.run_id,
-            app=str(spark.sparkContext.getLocalProperty("sql.streaming.queryId")),
+            app=app,
             number=number,
         )
         spark.sparkContext.setJobDescription(f"batch {number}: commit")
-        commit.commit_crops(spark, self.catalog.garment_crops, batch)
-        commit.commit_garments(spark, self.catalog.garments, batch)
-        commit.commit_status(spark, self.catalog.image_status, batch)
+        for write, table in (
+            (commit.commit_crops, self.catalog.garment_crops),
+            (commit.commit_garments, self.catalog.garments),
+            (commit.commit_status, self.catalog.image_status),
+        ):
+            tables.retry_conflicts(partial(write, spark, table, batch))
         self.run.deleted += planned.count("delete")
         if staged is not None:
             self.run.add(staged.tally, seconds)
@@ -102,15 +122,14 @@ class BatchTagger:
             planned,
             self.tag,
             folder,
-            staged_schema(self.vocabulary),
+            self.vocabulary,
             tasks,
         )
 
     def _expect(self, planned: Planned) -> None:
         if self.display is None:
             return
-        if self.fresh:
-            # The total is the source's rows: less what need not be tagged again.
+        if self.counts_down:
             skipped = sum(planned.counts.values()) - planned.count("tag")
             self.display.total = (self.display.total or 0) - skipped
         else:

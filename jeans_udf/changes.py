@@ -12,19 +12,35 @@ from decimal import Decimal
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql import types as T
 
 from jeans_udf.errors import TableError
-
-SOURCE_COLUMNS = T.StructType(
-    [T.StructField("image_id", T.StringType()), T.StructField("product_id", T.StringType())]
-)
-"""What every source must have; and at least one of `PIXEL_COLUMNS`."""
-
-PIXEL_COLUMNS = {"image": T.BinaryType(), "path": T.StringType()}
+from jeans_udf.sources import PIXEL_COLUMNS
 
 BROADCAST_IMAGES = 1_000_000
 """Up to so many ids a join takes them to the images; above, the images' bytes travel."""
+
+
+FILE_SHA256 = "_file_sha256"
+"""Column of changes whose files were read to compare them: the hash, null where unreadable."""
+
+BYTES_OF_A_FILE = 200_000
+"""What an image that is given as a path counts for, in a batch bounded by bytes."""
+
+UNREADABLE = ("missing_file", "forbidden_path", "too_many_bytes")
+"""Reasons of rows whose file gave no bytes to hash."""
+
+
+@dataclass(frozen=True)
+class Again:
+    """What is tagged although nothing about it changed."""
+
+    full_runs: tuple[str, ...] | None = None
+    """Of a full pass: the runs that make it, the others' rows being what it replaces."""
+    rejected: bool = False
+    """Whether images are tried again that were rejected."""
+
+
+NOTHING_AGAIN = Again()
 
 
 @dataclass(frozen=True)
@@ -57,6 +73,9 @@ def newest_changes(changes: DataFrame) -> DataFrame:
     Within one commit a row that is there wins over one that went, since overwriting a table
     records both. ``copies`` counts the rows of the id that are there.
     """
+    compared = FILE_SHA256 in changes.columns
+    of_file = F.col(FILE_SHA256) if compared else F.lit(None).cast("string")
+    sha256 = F.coalesce(F.sha2("image", 256), of_file)
     rows = (
         source_columns(changes)
         .where("_change_type <> 'update_preimage'")
@@ -65,8 +84,10 @@ def newest_changes(changes: DataFrame) -> DataFrame:
             "_commit_version",
             (F.col("_change_type") != "delete").alias("present"),
             "product_id",
-            F.sha2("image", 256).alias("image_sha256"),
+            sha256.alias("image_sha256"),
             (F.col("image").isNull() & F.col("path").isNull()).alias("blank"),
+            F.coalesce(F.length("image"), F.lit(BYTES_OF_A_FILE)).cast("long").alias("bytes"),
+            (F.lit(compared) & sha256.isNull() & F.col("path").isNotNull()).alias("unreadable"),
         )
     )
     state = F.struct(*rows.columns[1:])
@@ -86,7 +107,9 @@ def newest_changes(changes: DataFrame) -> DataFrame:
     )
 
 
-def decide_actions(newest: DataFrame, image_status: DataFrame, model_version: str) -> DataFrame:
+def decide_actions(
+    newest: DataFrame, image_status: DataFrame, model_version: str, again: Again = NOTHING_AGAIN
+) -> DataFrame:
     """``newest`` with the action of each image, given what stands in ``image_status``."""
     known = image_status.select(
         "image_id",
@@ -94,13 +117,21 @@ def decide_actions(newest: DataFrame, image_status: DataFrame, model_version: st
         F.col("image_sha256").alias("known_sha256"),
         F.col("model_version").alias("known_version"),
         F.col("reason").alias("known_reason"),
+        F.col("status").alias("known_status"),
+        F.col("run_id").alias("known_run_id"),
         F.lit(True).alias("known"),
     )
     same_pixels = F.col("image_sha256").eqNullSafe(F.col("known_sha256")) & (
         # A path's bytes are unknown here: a changed row of it is always looked at again.
-        F.col("image_sha256").isNotNull() | (F.col("blank") & F.expr("known_reason = 'null_image'"))
+        F.col("image_sha256").isNotNull()
+        | (F.col("blank") & F.expr("known_reason = 'null_image'"))
+        | (F.col("unreadable") & F.coalesce(F.col("known_reason").isin(*UNREADABLE), F.lit(False)))
     )
     done = F.coalesce(F.col("known_version") == model_version, F.lit(False)) & same_pixels
+    if again.full_runs is not None:
+        done &= F.coalesce(F.col("known_run_id").isin(*again.full_runs), F.lit(False))
+    if again.rejected:
+        done &= F.coalesce(F.col("known_status") != "rejected", F.lit(False))
     same_product = F.col("product_id").eqNullSafe(F.col("known_product_id"))
     action = (
         F.when(~F.col("present") & F.col("known"), "delete")
@@ -115,6 +146,7 @@ def decide_actions(newest: DataFrame, image_status: DataFrame, model_version: st
         "first_version",
         "_commit_version",
         "copies",
+        "bytes",
         action.alias("action"),
     )
 

@@ -90,6 +90,15 @@ class Isolation(Section):
     """Longest time, in seconds, for loading the models; beyond it the task fails."""
 
 
+class Drift(Section):
+    """How far a run's labels may lie from the last run's before somebody should look."""
+
+    max_index: float = Field(0.25, gt=0)
+    """Largest population stability index of a group; above it the run ends with exit code 3."""
+    min_garments: int = Field(200, gt=0)
+    """Garments (for `status`: images) that both runs must have for an index to mean anything."""
+
+
 class Detection(Section):
     """Overrides of what the bundle's manifest says."""
 
@@ -112,6 +121,7 @@ class TaggingConfig(Section):
     decoding: Decoding = Decoding()
     isolation: Isolation = Isolation()
     detection: Detection = Detection()
+    drift: Drift = Drift()
 
     def digest(self) -> str:
         """Hex sha256 of the resolved configuration."""

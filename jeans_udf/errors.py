@@ -18,7 +18,8 @@ from collections.abc import Iterable
 EXIT_OK = 0
 EXIT_FAILED = 1
 EXIT_USAGE = 2
-EXIT_OVER_ERROR_BUDGET = 3
+EXIT_OVER_LIMIT = 3
+EXIT_BUSY = 4
 
 REASONS = (
     "null_image",

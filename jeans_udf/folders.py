@@ -20,6 +20,36 @@ def child_names(spark: SparkSession, path: str) -> list[str]:
     return sorted(status.getPath().getName() for status in system.listStatus(place))
 
 
+def file_states(spark: SparkSession, paths: list[str]) -> list[str]:
+    """Path, size and time of change of each file, one line each."""
+    states = []
+    for path in paths:
+        place, system = _open(spark, path)
+        status = system.getFileStatus(place)
+        states.append(f"{path}\t{status.getLen()}\t{status.getModificationTime()}")
+    return states
+
+
+def changed_at(spark: SparkSession, path: str) -> float:
+    """When a file was written last, in seconds, by its file system; FileNotFoundError."""
+    place, system = _open(spark, path)
+    if not system.exists(place):
+        raise FileNotFoundError(path)
+    return float(system.getFileStatus(place).getModificationTime()) / 1000
+
+
+def read_text(spark: SparkSession, path: str) -> str | None:
+    """The text of a small file; None when it is not there."""
+    place, system = _open(spark, path)
+    if not system.exists(place):
+        return None
+    stream = system.open(place)
+    try:
+        return bytes(stream.readAllBytes()).decode("utf-8")
+    finally:
+        stream.close()
+
+
 def delete(spark: SparkSession, path: str) -> None:
     """Remove a file or a whole folder; fine when it is not there."""
     place, system = _open(spark, path)

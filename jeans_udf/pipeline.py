@@ -9,16 +9,17 @@ are a stream read up to the present.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from dataclasses import dataclass, replace
+from functools import partial
 
-from pyspark.errors import StreamingQueryException
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
-from jeans_udf import changes, commit, folders, tables
+from jeans_udf import changes, commit, compare, folders, tables
 from jeans_udf.batch import BatchTagger
-from jeans_udf.checkpoints import clean_up, find_work
+from jeans_udf.checkpoints import Work, begin_full_pass, clean_up, find_work, forget_stream
 from jeans_udf.commit import Catalog
-from jeans_udf.config import Batches
+from jeans_udf.config import TaggingConfig
 from jeans_udf.errors import JeansError, TableError
 from jeans_udf.progress import Display
 from jeans_udf.runs import Run
@@ -28,11 +29,11 @@ from jeans_udf.schemas import (
     TAGGING_RUNS,
     garments_schema,
 )
+from jeans_udf.sources import Source
 from jeans_udf.staging import Tag
-from jeans_udf.tables import Output, Table
+from jeans_udf.stream import FeedGone, run_stream
+from jeans_udf.tables import Output
 from jeans_udf.vocabulary import Vocabulary
-
-POLL_SECONDS = 0.2
 
 STREAM_SETTINGS = {
     # Pictures: few rows are many bytes, so what is held at a time is bounded by bytes.
@@ -44,24 +45,6 @@ STREAM_SETTINGS = {
     "parquet.page.size.row.check.min": "1",
     "parquet.page.size.row.check.max": "16",
 }
-
-
-def check_source(spark: SparkSession, source: Table) -> None:
-    """`TableError` unless the source is what a run can read."""
-    tables.require_table(spark, source)
-    hint = "the source wants image_id, product_id and image (bytes) or path"
-    tables.require_columns(spark, source, changes.SOURCE_COLUMNS, hint=hint)
-    pixels = [f for f in tables.read_table(spark, source).schema if f.name in changes.PIXEL_COLUMNS]
-    if not pixels:
-        raise TableError(f"table {source}: columns image and path are missing; {hint}")
-    for field in pixels:
-        wanted = changes.PIXEL_COLUMNS[field.name]
-        if field.dataType != wanted:
-            raise TableError(
-                f"table {source}: column {field.name} is {field.dataType.simpleString()}, wanted "
-                f"{wanted.simpleString()}; {hint}"
-            )
-    tables.require_change_feed(spark, source)
 
 
 def open_catalog(spark: SparkSession, output: Output, vocabulary: Vocabulary) -> Catalog:
@@ -81,15 +64,37 @@ def open_catalog(spark: SparkSession, output: Output, vocabulary: Vocabulary) ->
     return catalog
 
 
+@dataclass(frozen=True)
+class Refresh:
+    """What a run is asked for beyond what changed."""
+
+    full: bool = False
+    """Every image is tagged again, in batches; an interrupted pass goes on."""
+    retry_rejected: bool = False
+    """Images that stand as rejected are tried again."""
+
+    @property
+    def kind(self) -> str:
+        """What tagging_runs calls the run."""
+        if self.full:
+            return "full"
+        return "retry_rejected" if self.retry_rejected else "refresh"
+
+
+PLAIN = Refresh()
+"""What changed, and no more."""
+
+
 def tag_catalog(
     spark: SparkSession,
-    source: Table,
+    source: Source,
     output: Output,
     run: Run,
     tag: Tag,
     vocabulary: Vocabulary,
-    batches: Batches,
+    config: TaggingConfig,
     display: Display | None = None,
+    refresh: Refresh = PLAIN,
 ) -> None:
     """Bring the output's tables up to the source's present; ``run`` counts what was done.
 
@@ -97,33 +102,119 @@ def tag_catalog(
     """
     catalog = commit.catalog_of(output)
     work = find_work(spark, source, output, catalog, run.model_version)
+    again = begin_full_pass(spark, work, run.run_id, refresh.full)
     fresh = clean_up(spark, work)
-    if fresh:
-        images = tables.read_table(spark, source)
-        changes.require_key(images, str(source))
-        if display is not None:
-            display.total = images.count()
-    batch = BatchTagger(catalog, run, tag, vocabulary, batches, work, display, fresh)
-    options = {
-        "maxFilesPerTrigger": str(batches.max_files),
-        "maxBytesPerTrigger": batches.max_bytes,
-    }
+    batch = BatchTagger(catalog, run, tag, vocabulary, config.batch, work, display, again)
+    flow = Flow(spark, source, catalog, work, batch, config)
     with tables.settings(spark, STREAM_SETTINGS):
-        _run_stream(spark, source, options, f"{work.checkpoint}/stream", batch)
-        if not folders.exists(spark, work.reconciled):
-            run.deleted += reconcile(spark, source, catalog)
-            folders.write_text(spark, work.reconciled, run.run_id)
+        if source.has_feed:
+            flow.follow_feed(fresh)
+        else:
+            flow.compare_all()
+        if refresh.retry_rejected:
+            flow.retry_rejected()
+    if again.full_runs is not None:
+        folders.delete(spark, work.full)
 
 
-def reconcile(spark: SparkSession, source: Table, catalog: Catalog) -> int:
+@dataclass
+class Flow:
+    """The ways in which a source's rows reach the batches of a run."""
+
+    spark: SparkSession
+    source: Source
+    catalog: Catalog
+    work: Work
+    batch: BatchTagger
+    config: TaggingConfig
+
+    def follow_feed(self, fresh: bool) -> None:
+        """What changed since the last run, as a stream that ends with the present."""
+        try:
+            self._stream(fresh)
+        except FeedGone as gone:
+            if fresh:
+                raise JeansError(f"table {self.source}: cannot be read: {gone}") from None
+            print(
+                f"table {self.source}: its changes cannot be read on from where the last run "
+                f"stopped ({gone}); comparing every row with what is tagged instead",
+                file=sys.stderr,
+            )
+            forget_stream(self.spark, self.work)
+            self._stream(fresh=True)
+        if not folders.exists(self.spark, self.work.reconciled):
+            self._reconcile()
+            folders.write_text(self.spark, self.work.reconciled, self.batch.run.run_id)
+
+    def compare_all(self) -> None:
+        """Every row of a source that does not tell what changed, unless it is as it was."""
+        fingerprint = self.source.fingerprint(self.spark)
+        if fingerprint is not None:
+            if folders.read_text(self.spark, self.work.compared) == fingerprint:
+                return
+        self._forget_torn()
+        version = self.source.version(self.spark)
+        self._compare(self.source.read(self.spark, version), "compare")
+        self._reconcile(version)
+        if fingerprint is not None:
+            folders.write_text(self.spark, self.work.compared, fingerprint)
+
+    def retry_rejected(self) -> None:
+        """Rejected images once more; the others need not even be read."""
+        images = self.source.read(self.spark, self.source.version(self.spark))
+        status = tables.read_table(self.spark, self.catalog.image_status)
+        self.batch.again = replace(self.batch.again, rejected=True)
+        self._compare(compare.rejected_images(images, status), "retry")
+
+    def _stream(self, fresh: bool) -> None:
+        batch, batches = self.batch, self.config.batch
+        if fresh:
+            self._forget_torn()
+            images = self.source.read(self.spark)
+            changes.require_key(images, str(self.source))
+            batch.counts_down = True
+            if batch.display is not None:
+                batch.display.total = images.count()
+        options = {
+            "maxFilesPerTrigger": str(batches.max_files),
+            "maxBytesPerTrigger": batches.max_bytes,
+        }
+        run_stream(self.spark, self.source, options, f"{self.work.checkpoint}/stream", batch)
+
+    def _compare(self, images: DataFrame, name: str) -> None:
+        self.spark.sparkContext.setJobDescription(f"{name}: what changed")
+        folder = f"{self.work.staging}/{self.work.key}/{name}"
+        status = tables.read_table(self.spark, self.catalog.image_status)
+        changed = compare.as_changes(images, self.config.images)
+        run, again = self.batch.run, self.batch.again
+        self.batch.counts_down = False
+        for part in compare.plan_ranges(
+            changed, status, run.model_version, again, folder, self.config.batch.max_bytes
+        ):
+            rows = compare.changes_of(changed, folder, part)
+            # The run's own mark: another run cuts the batches in its own way.
+            self.batch.process(rows, part.number, f"{run.run_id}/{name}", f"{folder}/staged")
+        folders.delete(self.spark, folder)
+
+    def _forget_torn(self) -> None:
+        # Found by what they hold: the batch that a crashed run was at may never come again.
+        tables.retry_conflicts(partial(commit.forget_torn, self.spark, self.catalog))
+
+    def _reconcile(self, version: int | None = None) -> None:
+        images = self.source.read(self.spark, version)
+        self.batch.run.deleted += reconcile(self.spark, images, self.catalog)
+
+
+def reconcile(spark: SparkSession, images: DataFrame, catalog: Catalog) -> int:
     """Delete the rows of images that the source no longer has; how many images these were.
 
-    A checkpoint that starts anew tells nothing of the images that left before.
+    What starts anew tells nothing of the images that left before.
     """
-    images = tables.read_table(spark, source)
     for table in (catalog.garment_crops, catalog.garments):
-        commit.delete_strays(spark, table, images)
-    return commit.delete_strays(spark, catalog.image_status, images)
+        tables.retry_conflicts(partial(commit.delete_strays, spark, table, images))
+    return tables.retry_conflicts(
+        partial(commit.delete_strays, spark, catalog.image_status, images)
+    )
 
 
 def _require_whole(spark: SparkSession, catalog: Catalog) -> None:
@@ -138,31 +229,3 @@ def _require_whole(spark: SparkSession, catalog: Catalog) -> None:
             )
 
 
-def _run_stream(
-    spark: SparkSession,
-    source: Table,
-    options: Mapping[str, str],
-    checkpoint: str,
-    batch: BatchTagger,
-) -> None:
-    query = (
-        tables.stream_changes(spark, source, options)
-        .writeStream.foreachBatch(batch)
-        .option("checkpointLocation", checkpoint)
-        .trigger(availableNow=True)
-        .start()
-    )
-    try:
-        while not query.awaitTermination(POLL_SECONDS):  # type: ignore[arg-type]
-            if batch.display is not None:
-                batch.display.refresh()
-    except StreamingQueryException as error:
-        if batch.error is not None:
-            raise batch.error from None
-        raise JeansError(
-            f"table {source}: its changes cannot be read on from where the last run stopped: "
-            f"{str(error).strip().splitlines()[0]}; if that part of its history is gone, remove "
-            f"{checkpoint} and run again: what is tagged is not tagged again"
-        ) from None
-    finally:
-        query.stop()

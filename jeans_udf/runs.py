@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 import uuid
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib import metadata
 
-from pyspark.sql import SparkSession
-
-from jeans_udf import tables
 from jeans_udf.config import TaggingConfig
-from jeans_udf.errors import EXIT_FAILED, EXIT_OK, EXIT_OVER_ERROR_BUDGET, EXIT_USAGE, UsageError
-from jeans_udf.schemas import TAGGING_RUNS
-from jeans_udf.tables import Table
-
-LIBRARIES = (
-    "jeans-udf pyspark delta-spark torch torchvision detectron2 pb1-detectron2 fastai timm".split()
-)
+from jeans_udf.errors import EXIT_FAILED, EXIT_OK, EXIT_OVER_LIMIT, EXIT_USAGE, UsageError
 
 
 @dataclass(frozen=True)
@@ -33,6 +21,8 @@ class Tally:
     statuses: Counter[str]
     reasons: Counter[str]
     stage_seconds: Counter[str]
+    label_counts: Counter[str] = field(default_factory=Counter)
+    """Garments by ``group.label``, ``category`` being a group as well."""
 
 
 @dataclass
@@ -44,6 +34,8 @@ class Run:
     bundle_sha256: str
     config: TaggingConfig
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    kind: str = "refresh"
+    run_no: int | None = None
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     ended_at: datetime | None = None
     source_version_from: int | None = None
@@ -54,6 +46,10 @@ class Run:
     statuses: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     stage_seconds: Counter[str] = field(default_factory=Counter)
+    label_counts: Counter[str] = field(default_factory=Counter)
+    drift: Mapping[str, float] = field(default_factory=dict)
+    tables_before: Mapping[str, int] = field(default_factory=dict)
+    restored_run: str | None = None
     tagging_seconds: float = 0.0
     exit_code: int | None = None
     error: str | None = None
@@ -72,6 +68,7 @@ class Run:
         self.statuses += tally.statuses
         self.reasons += tally.reasons
         self.stage_seconds += tally.stage_seconds
+        self.label_counts += tally.label_counts
         self.tagging_seconds += seconds
 
     @property
@@ -86,70 +83,30 @@ class Run:
     def wall_seconds(self) -> float:
         return ((self.ended_at or datetime.now(UTC)) - self.started_at).total_seconds()
 
+    def over_limits(self) -> list[str]:
+        """What the run exceeded, a sentence each; its rows are written all the same."""
+        limits = []
+        if self.rejected_fraction > self.config.max_rejected_fraction:
+            limits.append(
+                f"{self.rejected_fraction:.1%} of the images were rejected, above "
+                f"max_rejected_fraction={self.config.max_rejected_fraction}"
+            )
+        for group, index in self.drift.items():
+            if index > self.config.drift.max_index:
+                limits.append(
+                    f"{group} drifted: population stability index {index:.2f} against the last "
+                    f"run, above drift.max_index={self.config.drift.max_index}"
+                )
+        return limits
+
     def finish(self, error: BaseException | None = None) -> int:
         """Set the end, the error and the exit code, which is returned."""
         self.ended_at = datetime.now(UTC)
         if error is not None:
             self.error = f"{type(error).__name__}: {error}"[:4000]
             self.exit_code = EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILED
-        elif self.rejected_fraction > self.config.max_rejected_fraction:
-            self.exit_code = EXIT_OVER_ERROR_BUDGET
+        elif self.over_limits():
+            self.exit_code = EXIT_OVER_LIMIT
         else:
             self.exit_code = EXIT_OK
         return self.exit_code
-
-
-def append_run(spark: SparkSession, table: Table, run: Run) -> None:
-    """Write the run's row; once for each run, failed and empty ones included."""
-    values = {
-        "run_id": run.run_id,
-        "started_at": run.started_at,
-        "ended_at": run.ended_at,
-        "source": run.source,
-        "source_version_from": run.source_version_from,
-        "source_version_to": run.source_version_to,
-        "images": run.images,
-        "deleted": run.deleted,
-        "garments": run.garments,
-        "status_counts": dict(run.statuses),
-        "reason_counts": dict(run.reasons),
-        "images_per_second": run.images_per_second,
-        "stage_seconds": dict(run.stage_seconds),
-        "wall_seconds": run.wall_seconds,
-        "model_version": run.model_version,
-        "bundle_sha256": run.bundle_sha256,
-        "config_sha256": run.config.digest(),
-        "config": run.config.model_dump_json(),
-        "versions": library_versions(),
-        "exit_code": run.exit_code,
-        "error": run.error,
-    }
-    row = tuple(values[name] for name in TAGGING_RUNS.names)
-    tables.append(spark.createDataFrame([row], TAGGING_RUNS).coalesce(1), table)
-
-
-def library_versions() -> dict[str, str]:
-    """Versions of what decides the results; a library that is not installed is left out."""
-    versions = {}
-    for name in LIBRARIES:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions
-
-
-@contextmanager
-def recorded(spark: SparkSession, table: Table, run: Run) -> Iterator[Run]:
-    """Whatever becomes of the block, its run gets its one row."""
-    try:
-        yield run
-    except BaseException as error:
-        run.finish(error)
-        try:
-            append_run(spark, table, run)
-        except Exception as second:  # Spark itself may be gone: the first error is the one to show
-            print(f"run {run.run_id}: no row in {table}: {second}", file=sys.stderr)
-        raise
-    run.finish()
-    append_run(spark, table, run)

@@ -80,8 +80,10 @@ GARMENT_CROPS = T.StructType(
 TAGGING_RUNS = T.StructType(
     [
         _column("run_id", STRING, "Key of the run", nullable=False),
+        _column("run_no", LONG, "1, 2, 3, ... in the order in which the runs began"),
+        _column("kind", STRING, "refresh, full, retry_rejected or rollback"),
         _column("started_at", TIMESTAMP, "Start (UTC)"),
-        _column("ended_at", TIMESTAMP, "End (UTC)"),
+        _column("ended_at", TIMESTAMP, "End (UTC); null while it is at work"),
         _column("source", STRING, "Source table as given"),
         _column("source_version_from", LONG, "First source version read; null if nothing was new"),
         _column("source_version_to", LONG, "Last source version read; null if nothing was new"),
@@ -90,6 +92,9 @@ TAGGING_RUNS = T.StructType(
         _column("garments", LONG, "Garments found in this run"),
         _column("status_counts", T.MapType(STRING, LONG), "Images by status"),
         _column("reason_counts", T.MapType(STRING, LONG), "Rejected images by reason"),
+        _column("label_counts", T.MapType(STRING, LONG), "Garments of this run by group.label"),
+        _column("drift", T.MapType(STRING, DOUBLE), "Population stability index by group, against "
+                "the last run with enough garments"),
         _column("images_per_second", DOUBLE, "Images by wall seconds of tagging, start-up apart"),
         _column("stage_seconds", T.MapType(STRING, DOUBLE), "Seconds by stage, summed over tasks"),
         _column("wall_seconds", DOUBLE, "From start to end, in seconds"),
@@ -98,7 +103,11 @@ TAGGING_RUNS = T.StructType(
         _column("config_sha256", STRING, "Hex SHA-256 of the resolved configuration"),
         _column("config", STRING, "The resolved configuration, as JSON"),
         _column("versions", T.MapType(STRING, STRING), "Versions of the main libraries"),
-        _column("exit_code", INT, "0 fine, 1 failed, 2 bad request, 3 over the error budget"),
+        _column("tables_before", T.MapType(STRING, LONG), "Delta version of each table when "
+                "the run began: --rollback goes back there"),
+        _column("restored_run", STRING, "For a rollback: the run before which the tables are now"),
+        _column("driver", STRING, "Process and machine that the run was started on"),
+        _column("exit_code", INT, "0 fine, 1 failed, 2 bad request, 3 over a limit; null: at work"),
         _column("error", STRING, "What stopped the run; null if nothing did"),
     ]
 )

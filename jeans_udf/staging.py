@@ -10,15 +10,16 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql import types as T
 
 from jeans_udf import folders
 from jeans_udf.changes import Planned, key_sum
 from jeans_udf.runs import Tally
-from jeans_udf.schemas import SECONDS
+from jeans_udf.schemas import SECONDS, staged_schema
+from jeans_udf.vocabulary import Vocabulary
 
 Tag = Callable[[DataFrame], DataFrame]
 """image_id, product_id, image, path to rows of `schemas.staged_schema`, one an image."""
@@ -41,7 +42,7 @@ def task_count(images: int, images_per_task: int, parallelism: int) -> int:
 
 
 def stage(
-    images: DataFrame, planned: Planned, tag: Tag, folder: str, schema: T.StructType, tasks: int
+    images: DataFrame, planned: Planned, tag: Tag, folder: str, vocabulary: Vocabulary, tasks: int
 ) -> Staged:
     """Tag ``images`` into ``folder``, or take what an interrupted run has put there in full.
 
@@ -51,8 +52,8 @@ def stage(
     if not folders.exists(spark, f"{folder}/_SUCCESS"):
         # By key: a retry and the next run put the same images together.
         tag(images.repartition(tasks, "image_id")).write.mode("overwrite").parquet(folder)
-    rows = spark.read.schema(schema).parquet(folder)
-    tally, keys = _tally(rows)
+    rows = spark.read.schema(staged_schema(vocabulary)).parquet(folder)
+    tally, keys = _tally(rows, vocabulary)
     if tally.images != planned.count("tag") or keys != planned.key_sum:
         folders.delete(spark, folder)
         raise RuntimeError(
@@ -62,7 +63,7 @@ def stage(
     return Staged(rows, tally)
 
 
-def _tally(rows: DataFrame) -> tuple[Tally, Decimal]:
+def _tally(rows: DataFrame, vocabulary: Vocabulary) -> tuple[Tally, Decimal]:
     """Counts, and the keys' `changes.key_sum`."""
     stages = [F.sum(f"seconds.{name}").alias(name) for name in SECONDS.names]
     groups = (
@@ -82,4 +83,26 @@ def _tally(rows: DataFrame) -> tuple[Tally, Decimal]:
             seconds[name] += group[name] or 0.0
     garments = sum(group.found or 0 for group in groups)
     keys = sum((group["keys"] for group in groups), Decimal())
-    return Tally(sum(statuses.values()), garments, statuses, reasons, seconds), keys
+    labels = _label_counts(rows, vocabulary) if garments else Counter()
+    return Tally(sum(statuses.values()), garments, statuses, reasons, seconds, labels), keys
+
+
+def _label_counts(rows: DataFrame, vocabulary: Vocabulary) -> Counter[str]:
+    """Garments by ``group.label``; an exclusive group that says nothing counts as ``group.``."""
+    garments = rows.select(F.explode("found").alias("g")).select("g.*")
+    keys = [F.concat(F.lit("category."), "category")]
+    for group in vocabulary.groups:
+        column = F.col(group.name)
+        if group.exclusive:
+            keys.append(F.concat(F.lit(f"{group.name}."), F.coalesce(column, F.lit(""))))
+    lists = [F.array(*keys)]
+    for group in vocabulary.groups:
+        if not group.exclusive:
+            named = F.transform(F.col(group.name), partial(_prefixed, f"{group.name}."))
+            lists.append(F.coalesce(named, F.array().cast("array<string>")))
+    counted = garments.select(F.explode(F.concat(*lists)).alias("key")).groupBy("key").count()
+    return Counter({row["key"]: row["count"] for row in counted.collect()})
+
+
+def _prefixed(prefix: str, label: Column) -> Column:
+    return F.concat(F.lit(prefix), label)

@@ -7,11 +7,15 @@ a directory goes to Delta as a path: neither is ever pasted into SQL as it came.
 from __future__ import annotations
 
 import os
+import random
 import re
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
+from delta.exceptions import DeltaConcurrentModificationException
 from delta.tables import DeltaMergeBuilder, DeltaTable
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
@@ -22,6 +26,14 @@ from jeans_udf.errors import TableError
 
 NAME = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+){0,2}")
 SCHEMA_NAME = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)?")
+
+WriteConflict = DeltaConcurrentModificationException
+"""Another writer's commit came first."""
+
+Result = TypeVar("Result")
+
+ATTEMPTS = 6
+"""Tries of a commit that others get in the way of: about a minute."""
 
 PROPERTIES = {
     "delta.enableChangeDataFeed": "true",
@@ -162,14 +174,18 @@ def require_columns(
         raise TableError(f"table {table}: {'; '.join(problems)}. {hint}")
 
 
-def require_change_feed(spark: SparkSession, table: Table) -> None:
-    """`TableError` unless the table records its changes."""
-    if _detail(spark, table)["properties"].get("delta.enableChangeDataFeed") != "true":
-        raise TableError(
-            f"table {table}: its change data feed is off, and without it nobody can tell what "
-            f"changed; turn it on once: ALTER TABLE {table.sql} SET TBLPROPERTIES "
-            "(delta.enableChangeDataFeed = true)"
-        )
+def is_delta_name(spark: SparkSession, table: Table) -> bool:
+    """Whether an existing named table is a Delta table."""
+    try:
+        DeltaTable.forName(spark, table.text)
+    except AnalysisException:
+        return False
+    return True
+
+
+def has_change_feed(spark: SparkSession, table: Table) -> bool:
+    """Whether the table records its changes."""
+    return bool(_detail(spark, table)["properties"].get("delta.enableChangeDataFeed") == "true")
 
 
 def require_plain_reader(spark: SparkSession, table: Table) -> None:
@@ -187,6 +203,7 @@ def ensure_table(
 ) -> None:
     """Create the table with comments and change feed, or check that it is as we write it."""
     if table_exists(spark, table):
+        _add_columns(spark, table, columns)
         require_columns(spark, table, columns, exactly=True, hint=hint)
         require_plain_reader(spark, table)
         return
@@ -198,16 +215,39 @@ def ensure_table(
     builder.execute()
 
 
-def read_table(spark: SparkSession, table: Table) -> DataFrame:
-    """The table's present rows."""
-    if table.is_path:
-        return spark.read.format("delta").load(table.text)
-    return spark.read.table(table.text)
+def _add_columns(spark: SparkSession, table: Table, columns: T.StructType) -> None:
+    """Columns that a later version of the product has brought, where that is the only change."""
+    present = set(read_table(spark, table).columns)
+    missing = [field for field in columns if field.name not in present and field.nullable]
+    if not missing or not present < set(columns.names):
+        return
+    told = ", ".join(
+        f"`{field.name}` {field.dataType.simpleString()} COMMENT '"
+        + field.metadata.get("comment", "").replace("\\", "\\\\").replace("'", "\\'")
+        + "'"
+        for field in missing
+    )
+    spark.sql(f"ALTER TABLE {table.sql} ADD COLUMNS ({told})")
+
+
+def read_table(spark: SparkSession, table: Table, version: int | None = None) -> DataFrame:
+    """The table's present rows, or those of a version."""
+    reader = spark.read.format("delta")
+    if version is not None:
+        reader = reader.option("versionAsOf", str(version))
+    return reader.load(table.text) if table.is_path else reader.table(table.text)
 
 
 def stream_changes(spark: SparkSession, table: Table, options: Mapping[str, str]) -> DataFrame:
     """A stream of the table's change feed, from its present rows on."""
     reader = spark.readStream.format("delta").option("readChangeFeed", "true").options(**options)
+    return reader.load(table.text) if table.is_path else reader.table(table.text)
+
+
+def read_changes(spark: SparkSession, table: Table, first_version: int) -> DataFrame:
+    """The change feed from a version on."""
+    reader = spark.read.format("delta").option("readChangeFeed", "true")
+    reader = reader.option("startingVersion", str(first_version))
     return reader.load(table.text) if table.is_path else reader.table(table.text)
 
 
@@ -221,6 +261,19 @@ def table_version(spark: SparkSession, table: Table) -> int:
     row = _delta(spark, table).history(1).select("version").first()
     assert row is not None
     return int(row.version)
+
+
+def restore(spark: SparkSession, table: Table, version: int) -> None:
+    """Bring back the rows of a version, as a new one. `TableError` where its files are gone."""
+    if table_version(spark, table) == version:
+        return
+    try:
+        _delta(spark, table).restoreToVersion(version)
+    except Exception as error:
+        raise TableError(
+            f"table {table}: version {version} cannot be restored, as after a VACUUM: "
+            f"{_first_line(error)}"
+        ) from None
 
 
 def append(frame: DataFrame, table: Table, txn: Txn | None = None) -> None:
@@ -246,6 +299,21 @@ def run_merge(spark: SparkSession, merge: DeltaMergeBuilder, txn: Txn | None = N
     marks = {} if txn is None else {"txnAppId": txn.app, "txnVersion": str(txn.version)}
     with settings(spark, {prefix + key: value for key, value in marks.items()}):
         merge.execute()
+
+
+def retry_conflicts(write: Callable[[], Result]) -> Result:
+    """Do ``write`` again when another writer's commit came first, as OPTIMIZE's or VACUUM's.
+
+    It must read what it needs anew each time. Raises Delta's own error after `ATTEMPTS`.
+    """
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return write()
+        except WriteConflict:
+            if attempt == ATTEMPTS:
+                raise
+            time.sleep(random.uniform(0.5, 1.5) * 2 ** (attempt - 1))
+    raise AssertionError("the last attempt returns or raises")
 
 
 @contextmanager

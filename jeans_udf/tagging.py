@@ -5,11 +5,15 @@ from __future__ import annotations
 from pyspark.sql import DataFrame, SparkSession
 from rich.console import Console
 
+from jeans_udf import tables
 from jeans_udf.bundle import Bundle
+from jeans_udf.commit import versions_of
 from jeans_udf.config import TaggingConfig
-from jeans_udf.pipeline import check_source, open_catalog, tag_catalog
+from jeans_udf.pipeline import PLAIN, Refresh, open_catalog, tag_catalog
 from jeans_udf.progress import Counters, Display
-from jeans_udf.runs import Run, recorded
+from jeans_udf.run_log import measure_drift, recorded
+from jeans_udf.runs import Run
+from jeans_udf.sources import open_source
 from jeans_udf.tables import Output, Table
 from jeans_udf.udf import tag_images
 from jeans_udf.views import publish_views
@@ -23,16 +27,20 @@ def run_tagging(
     config: TaggingConfig,
     *,
     run_id: str | None = None,
+    refresh: Refresh = PLAIN,
+    wait_seconds: float = 0.0,
     console: Console | None = None,
 ) -> Run:
     """Bring ``output`` up to ``source``'s present with ``bundle``; the finished run.
 
-    Raises `UsageError` before any work when a table does not fit. Progress goes to ``console``
-    (standard error without one). Whatever happens after the checks, tagging_runs gets its row.
+    Raises `UsageError` before any work when a table does not fit, `BusyError` when another run is
+    at work after ``wait_seconds``. Progress goes to ``console`` (standard error without one).
+    Whatever happens after the checks, tagging_runs has the run's row.
     """
-    check_source(spark, source)
+    images = open_source(spark, source)
     catalog = open_catalog(spark, output, bundle.vocabulary)
     run = Run(str(source), bundle.model_version, bundle.manifest_sha256, config)
+    run.kind = refresh.kind
     if run_id is not None:
         run.run_id = run_id
     counters = Counters(spark.sparkContext)
@@ -41,9 +49,13 @@ def run_tagging(
         folder, words = bundle.directory.resolve(), bundle.vocabulary
         return tag_images(images, folder, bundle.manifest_sha256, config, words, counters)
 
-    with recorded(spark, catalog.tagging_runs, run), Display(counters, console) as display:
-        tag_catalog(
-            spark, source, output, run, tag, bundle.vocabulary, config.batch, display
-        )
+    work = tables.work_folder(spark, output)
+    with recorded(spark, catalog.tagging_runs, work, run, wait_seconds=wait_seconds):
+        run.tables_before = versions_of(spark, catalog)
+        with Display(counters, console) as display:
+            tag_catalog(
+                spark, images, output, run, tag, bundle.vocabulary, config, display, refresh
+            )
+        measure_drift(spark, catalog.tagging_runs, run, bundle.vocabulary)
     publish_views(spark, output, bundle.vocabulary)
     return run

@@ -16,7 +16,8 @@ CHANGE = (
     "_commit_version bigint"
 )
 STATUS = (
-    "image_id string, product_id string, image_sha256 string, model_version string, reason string"
+    "image_id string, product_id string, image_sha256 string, model_version string, "
+    "reason string, status string, run_id string"
 )
 OLD = hashlib.sha256(b"old").hexdigest()
 
@@ -29,7 +30,7 @@ def planned(spark: SparkSession, rows: list[tuple[Any, ...]]) -> DataFrame:
     status += [("other model", "p", OLD, "m0", None), ("path", "p", OLD, "m1", None),
                ("blank", "p", None, "m1", "null_image"), ("was missing", "p", None, "m1",
                                                           "missing_file")]  # fmt: skip
-    known = spark.createDataFrame(status, STATUS)
+    known = spark.createDataFrame([(*row, "tagged", "r1") for row in status], STATUS)
     return decide_actions(newest_changes(spark.createDataFrame(rows, CHANGE)), known, "m1")
 
 

@@ -11,7 +11,8 @@ from pyspark.sql import SparkSession
 from jeans_udf import tables
 from jeans_udf.config import TaggingConfig
 from jeans_udf.errors import TableError
-from jeans_udf.runs import Run, Tally, recorded
+from jeans_udf.run_log import recorded
+from jeans_udf.runs import Run, Tally
 from jeans_udf.schemas import TAGGING_RUNS
 from jeans_udf.tables import parse_table
 
@@ -52,9 +53,9 @@ def test_batches_add_up() -> None:
 def test_every_run_has_one_row(spark: SparkSession, tmp_path: Path) -> None:
     table = parse_table(str(tmp_path / "tagging_runs"))
     tables.ensure_table(spark, table, TAGGING_RUNS, "runs", hint="")
-    with recorded(spark, table, a_run("good", rejected=1)):
+    with recorded(spark, table, str(tmp_path), a_run("good", rejected=1)):
         pass
-    with pytest.raises(TableError), recorded(spark, table, a_run("bad")):
+    with pytest.raises(TableError), recorded(spark, table, str(tmp_path), a_run("bad")):
         raise TableError("it went")
 
     rows = {row.run_id: row for row in tables.read_table(spark, table).collect()}

@@ -1,7 +1,7 @@
 """A stub in place of the models: the bytes say what becomes of the process. Says so in its name.
 
 ``b"ok"`` is answered; ``b"segfault"``, ``b"abort"``, ``b"hang"``, ``b"eat"`` (memory), ``b"exit"``
-and ``b"raise"`` are what they say; ``b"odd"`` crashes a process once only, by a file that it leaves.
+and ``b"raise"`` are what they say; ``b"odd"`` crashes once only, by a file that it leaves.
 ``b"leak"`` keeps some memory for good.
 """
 

@@ -13,10 +13,12 @@ from jeans_udf.pipeline import PLAIN, Refresh, open_catalog, tag_catalog
 from jeans_udf.progress import Counters, Display
 from jeans_udf.run_log import measure_drift, recorded
 from jeans_udf.runs import Run
-from jeans_udf.sources import open_source
+from jeans_udf.sources import Source, open_source
+from jeans_udf.staging import Tag
 from jeans_udf.tables import Output, Table
 from jeans_udf.udf import tag_images
 from jeans_udf.views import publish_views
+from jeans_udf.vocabulary import Vocabulary
 
 
 def run_tagging(
@@ -37,10 +39,7 @@ def run_tagging(
     at work after ``wait_seconds``. Progress goes to ``console`` (standard error without one).
     Whatever happens after the checks, tagging_runs has the run's row.
     """
-    images = open_source(spark, source)
-    catalog = open_catalog(spark, output, bundle.vocabulary)
     run = Run(str(source), bundle.model_version, bundle.manifest_sha256, config)
-    run.kind = refresh.kind
     if run_id is not None:
         run.run_id = run_id
     counters = Counters(spark.sparkContext)
@@ -49,13 +48,31 @@ def run_tagging(
         folder, words = bundle.directory.resolve(), bundle.vocabulary
         return tag_images(images, folder, bundle.manifest_sha256, config, words, counters)
 
+    images = open_source(spark, source)
+    with Display(counters, console) as display:
+        carry_out(
+            spark, images, output, run, tag, bundle.vocabulary, refresh, wait_seconds, display
+        )
+    return run
+
+
+def carry_out(
+    spark: SparkSession,
+    source: Source,
+    output: Output,
+    run: Run,
+    tag: Tag,
+    vocabulary: Vocabulary,
+    refresh: Refresh = PLAIN,
+    wait_seconds: float = 0.0,
+    display: Display | None = None,
+) -> None:
+    """The run itself, whatever ``tag`` is: its turn, its row, the tables, drift, views."""
+    run.kind = refresh.kind
+    catalog = open_catalog(spark, output, vocabulary)
     work = tables.work_folder(spark, output)
     with recorded(spark, catalog.tagging_runs, work, run, wait_seconds=wait_seconds):
         run.tables_before = versions_of(spark, catalog)
-        with Display(counters, console) as display:
-            tag_catalog(
-                spark, images, output, run, tag, bundle.vocabulary, config, display, refresh
-            )
-        measure_drift(spark, catalog.tagging_runs, run, bundle.vocabulary)
-    publish_views(spark, output, bundle.vocabulary)
-    return run
+        tag_catalog(spark, source, output, run, tag, vocabulary, run.config, display, refresh)
+        measure_drift(spark, catalog.tagging_runs, run, vocabulary)
+    publish_views(spark, output, vocabulary)

@@ -7,21 +7,18 @@ the tables should hold is worked out here, from the stub's rules, not by a secon
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
+from catalog_life import Life, check
 from pyspark.sql import SparkSession
-from stub_tagger import VOCABULARY, expected_status, looked_at, stub_tag_images
+from stub_tagger import VOCABULARY
 
 from jeans_udf import commit, pipeline, tables
-from jeans_udf.config import Batches, TaggingConfig
 from jeans_udf.errors import TableError
-from jeans_udf.runs import Run
 from jeans_udf.schemas import PRODUCT_IMAGES
 from jeans_udf.sources import open_source
-from jeans_udf.tables import Table, parse_output, parse_table
+from jeans_udf.tables import parse_output, parse_table
 from jeans_udf.vocabulary import parse_vocabulary
 
 FIRST = {
@@ -34,79 +31,6 @@ AFTER = {
 }  # fmt: skip
 
 
-@dataclass
-class Step:
-    """What one run left behind."""
-
-    run: Run
-    looked_at: list[str]
-    versions: list[int]
-    rows: dict[str, tuple[Any, ...]]
-    garments: dict[str, str]
-    crops: set[str]
-
-
-@dataclass
-class Life:
-    """A source and an output, and the notes of each step."""
-
-    spark: SparkSession
-    folder: Path
-    steps: dict[str, Step] = field(default_factory=dict)
-
-    @property
-    def source(self) -> Table:
-        return parse_table(f"{self.folder}/source")
-
-    def put(self, images: dict[str, tuple[str | None, bytes | None]]) -> None:
-        rows = [(key, *value, None, None, None, None) for key, value in images.items()]
-        columns = ["image_id", "product_id", "image", "path", "title", "description", "updated_at"]
-        frame = self.spark.createDataFrame(rows, PRODUCT_IMAGES)
-        assert frame.columns == columns
-        tables.append(frame.coalesce(1), self.source)
-
-    def sql(self, text: str) -> None:
-        self.spark.sql(text.format(self.source.sql))
-
-    def run(self, name: str, model: str = "m1", max_files: int = 64) -> None:
-        """A run that ends, noted under a name."""
-        calls, output = self.folder / "calls", parse_output(f"{self.folder}/out")
-        config = TaggingConfig(batch=Batches(max_files=max_files))
-        run = Run("source", model, "sha", config)
-        source = open_source(self.spark, self.source)
-        catalog = pipeline.open_catalog(self.spark, output, VOCABULARY)
-        pipeline.tag_catalog(
-            self.spark, source, output, run,
-            lambda images: stub_tag_images(images, calls, model_version=model),
-            VOCABULARY, config,
-        )  # fmt: skip
-        three = (catalog.image_status, catalog.garments, catalog.garment_crops)
-        status, garments, crops = (tables.read_table(self.spark, t).collect() for t in three)
-        assert len({row.image_id for row in status}) == len(status)
-        assert len({row.garment_id for row in garments}) == len(garments)
-        self.steps[name] = Step(
-            run=run,
-            looked_at=looked_at(calls),
-            versions=[tables.table_version(self.spark, table) for table in three],
-            rows={r.image_id: (r.product_id, r.status, r.garments, r.model_version)
-                  for r in status},
-            garments={r.garment_id: f"{r.image_id} {r.product_id} {r.wash} {r.model_version}"
-                      for r in garments},
-            crops={r.garment_id for r in crops},
-        )  # fmt: skip
-
-    def crash(self, at: str, **options: Any) -> None:
-        """A run that dies just before one of the steps of a batch."""
-
-        def fail(*_: object) -> None:
-            raise RuntimeError(f"crash before {at}")
-
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(commit if at.startswith("commit") else pipeline.folders, at, fail)
-            with pytest.raises(RuntimeError, match="crash before"):
-                self.run("crashed", **options)
-
-
 @pytest.fixture(scope="module")
 def life(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Life:
     life = Life(spark, tmp_path_factory.mktemp("life"))
@@ -114,8 +38,8 @@ def life(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Life:
     tables.ensure_table(spark, life.source, PRODUCT_IMAGES, "images", hint="")
     life.put(dict(list(FIRST.items())[:4]))
     life.put(dict(list(FIRST.items())[4:]))
-    life.crash("commit_garments", max_files=1)
-    life.run("first", max_files=1)
+    life.crash("commit_garments", batch={"max_files": 1})
+    life.run("first", batch={"max_files": 1})
     life.run("nothing new")
 
     life.sql("UPDATE {} SET image = CAST('2 light' AS binary) WHERE image_id = 'a'")
@@ -133,21 +57,6 @@ def life(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Life:
     life.run("other bundle", model="m2")
     life.run("back", model="m1")
     return life
-
-
-def check(step: Step, images: dict[str, tuple[str | None, bytes | None]], model: str) -> None:
-    """The three tables agree with the source, image by image and garment by garment."""
-    wanted = {key: expected_status(*image) for key, image in images.items()}
-    assert step.rows == {
-        key: (image[0], *wanted[key], model) for key, image in images.items()
-    }
-    washes = sorted(
-        f"{key} {product} {data.decode().split()[1]} {model}"
-        for key, (product, data) in images.items() if data is not None
-        for _ in range(wanted[key][1])
-    )  # fmt: skip
-    assert sorted(step.garments.values()) == washes
-    assert step.crops == set(step.garments)
 
 
 def test_first_run_in_bounded_batches_survives_a_crash(life: Life) -> None:

@@ -1,0 +1,41 @@
+"""A driver process to be killed: the tagging run with a stub for the models. Says so in its name.
+
+    python stub_driver.py FOLDER RUN_ID
+
+reads FOLDER/source, writes FOLDER/out, and leaves a file in FOLDER/calls for each image.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from stub_tagger import VOCABULARY, stub_tag_images
+
+from jeans_udf.config import TaggingConfig
+from jeans_udf.runs import Run
+from jeans_udf.session import build_session
+from jeans_udf.sources import open_source
+from jeans_udf.tables import parse_output, parse_table
+from jeans_udf.tagging import carry_out
+
+CONFIG = TaggingConfig(batch={"max_files": 3})  # type: ignore[arg-type]
+
+
+def main() -> None:
+    folder, run_id = Path(sys.argv[1]), sys.argv[2]
+    spark = build_session("crash", {"spark.sql.shuffle.partitions": "2"}, master="local[2,4]")
+    print("started", flush=True)
+    source = parse_table(f"{folder}/source")
+    run = Run(str(source), "m1", "sha", CONFIG, run_id)
+    carry_out(
+        spark, open_source(spark, source), parse_output(f"{folder}/out"), run,
+        lambda images: stub_tag_images(images, folder / "calls", model_version="m1"),
+        VOCABULARY,
+    )  # fmt: skip
+    print("finished", flush=True)
+    spark.stop()
+
+
+if __name__ == "__main__":
+    main()

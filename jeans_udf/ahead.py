@@ -15,7 +15,7 @@ from jeans_udf.errors import Rejected
 from jeans_udf.images import decode_image, sha256_hex
 from jeans_udf.models.detector import Canvas
 from jeans_udf.paths import read_image_file
-from jeans_udf.source_image import SourceImage
+from jeans_udf.source_image import Known, SourceImage
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,10 @@ class Decoded:
     canvas: Canvas | None
     rejected: Rejected | None
     seconds: float
+
+    def recall(self) -> tuple[Known, ...] | None:
+        """What is known of these very pixels."""
+        return self.source.known if self.source.known_sha256 == self.sha256 else None
 
     @property
     def waiting_bytes(self) -> int:

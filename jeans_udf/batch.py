@@ -93,12 +93,14 @@ class BatchTagger:
             garments=staged.tally.garments if staged else 0,
             vocabulary=self.vocabulary,
             model_version=self.run.model_version,
+            detector=self.run.detector,
             run_id=self.run.run_id,
             app=app,
             number=number,
         )
         spark.sparkContext.setJobDescription(f"batch {number}: commit")
         for write, table in (
+            (commit.commit_detections, self.catalog.image_detections),
             (commit.commit_crops, self.catalog.garment_crops),
             (commit.commit_garments, self.catalog.garments),
             (commit.commit_status, self.catalog.image_status),
@@ -117,8 +119,12 @@ class BatchTagger:
         context = changed.sparkSession.sparkContext
         context.setJobDescription(f"batch {number}: tag {count} images")
         tasks = staging.task_count(count, self.batches.images_per_task, context.defaultParallelism)
+        images = changes.images_to_tag(changed, plan, planned)
+        known = None
+        if planned.seen_before:
+            known = tables.read_table(changed.sparkSession, self.catalog.image_detections)
         return staging.stage(
-            changes.images_to_tag(changed, plan, planned),
+            changes.with_known(images, known, self.run.detector),
             planned,
             self.tag,
             folder,

@@ -12,8 +12,10 @@ from decimal import Decimal
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql import types as T
 
 from jeans_udf.errors import TableError
+from jeans_udf.schemas import DETECTION
 from jeans_udf.sources import PIXEL_COLUMNS
 
 BROADCAST_IMAGES = 1_000_000
@@ -54,6 +56,8 @@ class Planned:
     last_id: str | None
     key_sum: Decimal
     """`key_sum` of the images to tag."""
+    seen_before: int = 0
+    """Of the images to tag: those whose pixels another bundle has looked at."""
 
     def count(self, *actions: str) -> int:
         return sum(self.counts.get(action, 0) for action in actions)
@@ -148,6 +152,8 @@ def decide_actions(
         "copies",
         "bytes",
         action.alias("action"),
+        F.coalesce((action == "tag") & same_pixels & (F.col("known_version") != model_version),
+                   F.lit(False)).alias("seen_before"),
     )
 
 
@@ -163,6 +169,7 @@ def sum_up(plan: DataFrame) -> Planned:
             F.min(acting).alias("first_id"),
             F.max(acting).alias("last_id"),
             key_sum().alias("key_sum"),
+            F.count(F.when(F.col("seen_before"), 1)).alias("seen_before"),
             F.max(F.when((F.col("copies") > 1) | F.col("image_id").isNull(),
                          F.coalesce("image_id", F.lit("null")))).alias("bad"),
         )
@@ -178,6 +185,7 @@ def sum_up(plan: DataFrame) -> Planned:
         first_id=min((row.first_id for row in rows if row.first_id is not None), default=None),
         last_id=max((row.last_id for row in rows if row.last_id is not None), default=None),
         key_sum=sum((row.key_sum for row in rows if row.action == "tag"), Decimal()),
+        seen_before=sum(row.seen_before for row in rows),
     )
 
 
@@ -209,3 +217,17 @@ def images_to_tag(changes: DataFrame, plan: DataFrame, planned: Planned) -> Data
     rows = source_columns(changes).where("_change_type IN ('insert', 'update_postimage')")
     rows = rows.join(keys, ["image_id", "_commit_version"], "left_semi")
     return rows.select("image_id", "product_id", "image", "path")
+
+
+def with_known(images: DataFrame, image_detections: DataFrame | None, detector: str) -> DataFrame:
+    """``images`` with what the same detector has found in them before: ``known`` (an array of
+    `schemas.DETECTION`) and the hash of the bytes that it looked at, ``known_sha256``."""
+    if image_detections is None:
+        none = F.lit(None)
+        return images.withColumns(
+            {"known": none.cast(T.ArrayType(DETECTION)), "known_sha256": none.cast("string")}
+        )
+    known = image_detections.where(F.col("detector") == detector).select(
+        "image_id", F.col("detections").alias("known"), F.col("image_sha256").alias("known_sha256")
+    )
+    return images.join(known, "image_id", "left")

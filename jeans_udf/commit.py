@@ -1,4 +1,4 @@
-"""Commits of a staged batch: garment_crops, then garments, then image_status.
+"""Commits of a staged batch: image_detections, garment_crops, then garments, then image_status.
 
 Each is one atomic commit of its table and carries the batch's mark, so that doing it again after
 a crash changes nothing. A batch is done when its image_status is there: hence that comes last.
@@ -15,7 +15,7 @@ from pyspark.sql import types as T
 
 from jeans_udf import tables
 from jeans_udf.changes import BROADCAST_IMAGES, Planned
-from jeans_udf.schemas import GARMENT_CROPS, IMAGE_STATUS, garments_schema
+from jeans_udf.schemas import GARMENT_CROPS, IMAGE_DETECTIONS, IMAGE_STATUS, garments_schema
 from jeans_udf.tables import Output, Table, Txn
 from jeans_udf.vocabulary import Vocabulary
 
@@ -30,11 +30,12 @@ class Catalog:
     garments: Table
     garment_crops: Table
     tagging_runs: Table
+    image_detections: Table
 
 
 def catalog_of(output: Output) -> Catalog:
     """References to the tables of an output."""
-    names = ("image_status", "garments", "garment_crops", "tagging_runs")
+    names = ("image_status", "garments", "garment_crops", "tagging_runs", "image_detections")
     return Catalog(*(output.table(name) for name in names))
 
 
@@ -44,6 +45,7 @@ def versions_of(spark: SparkSession, catalog: Catalog) -> dict[str, int]:
         "image_status": tables.table_version(spark, catalog.image_status),
         "garments": tables.table_version(spark, catalog.garments),
         "garment_crops": tables.table_version(spark, catalog.garment_crops),
+        "image_detections": tables.table_version(spark, catalog.image_detections),
     }
 
 
@@ -57,6 +59,7 @@ class Batch:
     garments: int
     vocabulary: Vocabulary
     model_version: str
+    detector: str
     run_id: str
     app: str
     number: int
@@ -72,6 +75,26 @@ class Batch:
         """Only files that can hold the batch's images need to be looked at."""
         planned = self.planned
         return F.col("t.image_id").between(F.lit(planned.first_id), F.lit(planned.last_id))
+
+
+def commit_detections(spark: SparkSession, table: Table, batch: Batch) -> None:
+    """Keep what the detector found, for bundles with another classifier; known ones stay."""
+    if not batch.planned.count("tag", "delete"):
+        return
+    fresh, gone = None, batch.images("delete").select("image_id")
+    if batch.staged is not None:
+        fresh = staged_detections(batch)
+        rejected = batch.staged.where("status = 'rejected'").select("image_id")
+        gone = gone.unionByName(rejected)
+    present = _present(spark, table, batch, [], "tag", "delete")
+    if present.isEmpty():
+        if fresh is not None:
+            tables.append(fresh, table, batch.txn("image_detections"))
+        return
+    rows = _acting(gone, "delete")
+    if fresh is not None:
+        rows = _acting(fresh, "tag").unionByName(rows, allowMissingColumns=True)
+    _merge(spark, table, rows, "image_id", IMAGE_DETECTIONS, batch, "image_detections")
 
 
 def commit_crops(spark: SparkSession, table: Table, batch: Batch) -> None:
@@ -194,6 +217,14 @@ def staged_status(batch: Batch) -> DataFrame:
 def staged_garments(batch: Batch) -> DataFrame:
     """Rows of garments."""
     return _stamped(_found(batch), batch).select(*garments_schema(batch.vocabulary).names)
+
+
+def staged_detections(batch: Batch) -> DataFrame:
+    """Rows of image_detections: of images that the detector has looked at in this batch."""
+    assert batch.staged is not None
+    looked = batch.staged.where("detections IS NOT NULL")
+    looked = looked.withColumn("detector", F.lit(batch.detector))
+    return _stamped(looked, batch).select(*IMAGE_DETECTIONS.names)
 
 
 def staged_crops(batch: Batch) -> DataFrame:

@@ -25,6 +25,7 @@ from jeans_udf.progress import Display
 from jeans_udf.runs import Run
 from jeans_udf.schemas import (
     GARMENT_CROPS,
+    IMAGE_DETECTIONS,
     IMAGE_STATUS,
     TAGGING_RUNS,
     garments_schema,
@@ -56,6 +57,7 @@ def open_catalog(spark: SparkSession, output: Output, vocabulary: Vocabulary) ->
     # image_status last, so that its presence says that all of them were made.
     for table, schema, comment, hint in (
         (catalog.tagging_runs, TAGGING_RUNS, "One row per run of the tagging job", ours),
+        (catalog.image_detections, IMAGE_DETECTIONS, "What the detector found, by image", ours),
         (catalog.garment_crops, GARMENT_CROPS, "One cut-out picture per garment", ours),
         (catalog.garments, garments_schema(vocabulary), "One row per garment", groups),
         (catalog.image_status, IMAGE_STATUS, "One row per source image, tagged or not", ours),
@@ -210,7 +212,7 @@ def reconcile(spark: SparkSession, images: DataFrame, catalog: Catalog) -> int:
 
     What starts anew tells nothing of the images that left before.
     """
-    for table in (catalog.garment_crops, catalog.garments):
+    for table in (catalog.image_detections, catalog.garment_crops, catalog.garments):
         tables.retry_conflicts(partial(commit.delete_strays, spark, table, images))
     return tables.retry_conflicts(
         partial(commit.delete_strays, spark, catalog.image_status, images)

@@ -120,6 +120,8 @@ def print_summary(run: Run, output: Output, console: Console | None = None) -> N
     text.add_column(style="bold")
     text.add_column()
     text.add_row("images tagged", f"{run.images:,}")
+    if run.recalled:
+        text.add_row("  only classified again", f"{run.recalled:,}")
     for status, count in sorted(run.statuses.items()):
         text.add_row(f"  {status}", f"{count:,}")
     for reason, count in run.reasons.most_common():
@@ -131,6 +133,8 @@ def print_summary(run: Run, output: Output, console: Console | None = None) -> N
     text.add_row("wall time", _duration(run.wall_seconds))
     text.add_row("source versions", _versions(run))
     text.add_row("model", escape(run.model_version))
+    for group, index in run.drift.items():
+        text.add_row(f"drift of {escape(group)}", f"{index:.3f}")
     text.add_row("exit code", f"{run.exit_code}")
     console.print(text)
     console.print(_next_steps(output), highlight=False, soft_wrap=True, markup=False)

@@ -32,8 +32,9 @@ def rollback(
         # believes to have tagged what is gone; image_status last, as in every commit.
         folders.delete(spark, f"{work}/_checkpoints")
         folders.delete(spark, f"{work}/_staging")
-        for name in ("garment_crops", "garments", "image_status"):
-            tables.restore(spark, output.table(name), versions[name])
+        for name in ("image_detections", "garment_crops", "garments", "image_status"):
+            if name in versions:
+                tables.restore(spark, output.table(name), versions[name])
     return versions
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,11 @@ class Found:
     """The classifier's; see `models.classifier.Judged`."""
     attributes: Attributes | None = None
 
+    @cached_property
+    def rle(self) -> Row | None:
+        """``mask`` as COCO's compressed RLE, encoded once."""
+        return None if self.mask is None else encode_rle(self.mask)
+
 
 def garment_id(image_id: str, sha256: str, model_version: str, number: int) -> str:
     """Stable: the same image, bytes and bundle give the same id; 32 hex digits."""
@@ -62,8 +68,14 @@ def tagged_row(
     model_version: str,
     vocabulary: Vocabulary,
     seconds: Mapping[str, float],
+    *,
+    detected: Sequence[Found] | None = None,
 ) -> Row:
-    """The row of an image that was looked at; cuts its crops, encodes them and the masks."""
+    """The row of an image that was looked at; cuts its crops, encodes them and the masks.
+
+    ``detected`` is all that the detector found, to be kept for another classifier; None where that
+    was known before.
+    """
     assert image.sha256 is not None and image.canvas is not None and image.pixels is not None
     start = time.perf_counter()
     rows = [
@@ -72,8 +84,10 @@ def tagged_row(
         for garment in garments
     ]
     status = {"status": "tagged" if rows else "no_garment", "reason": None, "detail": None}
+    known = None if detected is None else [_detection(garment) for garment in detected]
     encode = time.perf_counter() - start
-    return _row(image, status, image.canvas.original, rows, {**seconds, "encode": encode})
+    row = _row(image, status, image.canvas.original, rows, {**seconds, "encode": encode})
+    return row | {"detections": known}
 
 
 def _row(
@@ -97,6 +111,15 @@ def _row(
             **{stage: seconds.get(stage, 0.0) for stage in ("detect", "classify", "encode")},
         },
         "found": found,
+        "detections": None,
+    }
+
+
+def _detection(garment: Found) -> Row:
+    return {
+        "box": _box(garment.box),
+        "scores": garment.class_scores.tolist(),
+        "mask": None if garment.rle is None else garment.rle["counts"],
     }
 
 
@@ -108,8 +131,8 @@ def _garment(garment: Found, pixels: np.ndarray, key: str, vocabulary: Vocabular
         "garment_no": garment.number,
         "category": garment.category,
         "score": garment.score,
-        "box": dict(zip(("x_min", "y_min", "x_max", "y_max"), garment.box.tolist(), strict=True)),
-        "mask": _mask(garment.mask),
+        "box": _box(garment.box),
+        "mask": _mask(garment),
         "mask_area": None if garment.mask is None else int(garment.mask.sum()),
     }
     for group in vocabulary.groups:
@@ -126,8 +149,12 @@ def _garment(garment: Found, pixels: np.ndarray, key: str, vocabulary: Vocabular
     return row
 
 
-def _mask(mask: np.ndarray | None) -> Row | None:
-    if mask is None:
+def _box(box: np.ndarray) -> Row:
+    return dict(zip(("x_min", "y_min", "x_max", "y_max"), box.tolist(), strict=True))
+
+
+def _mask(garment: Found) -> Row | None:
+    rle = garment.rle
+    if rle is None:
         return None
-    rle = encode_rle(mask)
     return {"height": rle["size"][0], "width": rle["size"][1], "counts": rle["counts"]}

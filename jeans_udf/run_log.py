@@ -184,6 +184,7 @@ def _frame(spark: SparkSession, run: Run, driver: str | None) -> DataFrame:
         "source_version_from": run.source_version_from,
         "source_version_to": run.source_version_to,
         "images": run.images,
+        "recalled": run.recalled,
         "deleted": run.deleted,
         "garments": run.garments,
         "status_counts": dict(run.statuses),

@@ -23,6 +23,8 @@ class Tally:
     stage_seconds: Counter[str]
     label_counts: Counter[str] = field(default_factory=Counter)
     """Garments by ``group.label``, ``category`` being a group as well."""
+    recalled: int = 0
+    """Images whose detections were known: only classified."""
 
 
 @dataclass
@@ -34,6 +36,8 @@ class Run:
     bundle_sha256: str
     config: TaggingConfig
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    detector: str = ""
+    """`thresholds.detector_identity`"""
     kind: str = "refresh"
     run_no: int | None = None
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -41,6 +45,7 @@ class Run:
     source_version_from: int | None = None
     source_version_to: int | None = None
     images: int = 0
+    recalled: int = 0
     deleted: int = 0
     garments: int = 0
     statuses: Counter[str] = field(default_factory=Counter)
@@ -64,6 +69,7 @@ class Run:
     def add(self, tally: Tally, seconds: float) -> None:
         """Count a committed batch that took ``seconds`` of wall time to tag."""
         self.images += tally.images
+        self.recalled += tally.recalled
         self.garments += tally.garments
         self.statuses += tally.statuses
         self.reasons += tally.reasons

@@ -77,6 +77,26 @@ GARMENT_CROPS = T.StructType(
     ]
 )
 
+DETECTION = T.StructType(
+    [
+        T.StructField("box", BOX),
+        T.StructField("scores", T.ArrayType(FLOAT)),
+        T.StructField("mask", STRING),
+    ]
+)
+"""Box in pixels, score of every category, COCO RLE counts, all of the upright image."""
+
+IMAGE_DETECTIONS = T.StructType(
+    [
+        IMAGE_ID,
+        IMAGE_SHA256,
+        _column("detector", STRING, "The detector, by digest of all that decides its answers"),
+        _column("detections", T.ArrayType(DETECTION), "All that it found, before the classifier "
+                "had its say: another classifier starts from here"),
+        RUN_ID,
+    ]
+)
+
 TAGGING_RUNS = T.StructType(
     [
         _column("run_id", STRING, "Key of the run", nullable=False),
@@ -88,6 +108,7 @@ TAGGING_RUNS = T.StructType(
         _column("source_version_from", LONG, "First source version read; null if nothing was new"),
         _column("source_version_to", LONG, "Last source version read; null if nothing was new"),
         _column("images", LONG, "Images tagged in this run, rejected ones included"),
+        _column("recalled", LONG, "Of these: detections were known, only the classifier ran"),
         _column("deleted", LONG, "Images whose rows were removed, as they left the source"),
         _column("garments", LONG, "Garments found in this run"),
         _column("status_counts", T.MapType(STRING, LONG), "Images by status"),
@@ -143,7 +164,12 @@ def staged_schema(vocabulary: Vocabulary) -> T.StructType:
     )
     status = [f for f in IMAGE_STATUS if f.name not in ("model_version", "run_id")]
     return T.StructType(
-        [*status, T.StructField("seconds", SECONDS), T.StructField("found", T.ArrayType(garment))]
+        [
+            *status,
+            T.StructField("seconds", SECONDS),
+            T.StructField("found", T.ArrayType(garment)),
+            T.StructField("detections", T.ArrayType(DETECTION)),
+        ]
     )
 
 

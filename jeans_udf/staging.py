@@ -69,7 +69,8 @@ def _tally(rows: DataFrame, vocabulary: Vocabulary) -> tuple[Tally, Decimal]:
     groups = (
         rows.groupBy("status", "reason")
         .agg(F.count("*").alias("images"), F.sum("garments").alias("found"),
-             key_sum().alias("keys"), *stages)
+             F.count(F.when(F.expr("detections IS NULL AND status <> 'rejected'"), 1))
+             .alias("recalled"), key_sum().alias("keys"), *stages)
         .collect()
     )
     statuses: Counter[str] = Counter()
@@ -84,7 +85,10 @@ def _tally(rows: DataFrame, vocabulary: Vocabulary) -> tuple[Tally, Decimal]:
     garments = sum(group.found or 0 for group in groups)
     keys = sum((group["keys"] for group in groups), Decimal())
     labels = _label_counts(rows, vocabulary) if garments else Counter()
-    return Tally(sum(statuses.values()), garments, statuses, reasons, seconds, labels), keys
+    recalled = sum(group.recalled for group in groups)
+    return (
+        Tally(sum(statuses.values()), garments, statuses, reasons, seconds, labels, recalled), keys
+    )  # fmt: skip
 
 
 def _label_counts(rows: DataFrame, vocabulary: Vocabulary) -> Counter[str]:

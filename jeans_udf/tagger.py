@@ -20,6 +20,7 @@ from jeans_udf.ahead import DecodeAhead, Decoded
 from jeans_udf.bundle import Bundle
 from jeans_udf.config import TaggingConfig
 from jeans_udf.errors import Rejected
+from jeans_udf.geometry import decode_rle
 from jeans_udf.models.classifier import Classifier, Judged, build_classifier
 from jeans_udf.models.combination import Combination
 from jeans_udf.models.detections import Detections
@@ -28,7 +29,8 @@ from jeans_udf.models.detector_config import build_detector, load_weights, read_
 from jeans_udf.models.folding import folded
 from jeans_udf.models.halving import Halving
 from jeans_udf.rows import Found, Row, rejected_row, tagged_row
-from jeans_udf.source_image import SourceImage
+from jeans_udf.source_image import Known, SourceImage
+from jeans_udf.thresholds import detection_thresholds, final_thresholds
 
 
 class Tagger:
@@ -102,22 +104,30 @@ class Tagger:
 
     def _tag_batch(self, batch: list[Decoded], behind: ThreadPoolExecutor) -> list[Future[Row]]:
         start = time.perf_counter()
-        canvases = [image.canvas for image in batch if image.canvas is not None]
-        detections = self.detector.detect(canvases)
+        known = [image.recall() for image in batch]
+        canvases = [image.canvas for image, recalled in zip(batch, known, strict=True)
+                    if recalled is None and image.canvas is not None]  # fmt: skip
+        detections = iter(self.detector.detect(canvases))
         detected = time.perf_counter()
         found = []
-        for image, of_image in zip(batch, detections, strict=True):
+        for image, recalled in zip(batch, known, strict=True):
             assert image.pixels is not None
-            found.append(self.cut(image.pixels, of_image))
+            if recalled is None:
+                found.append(self.cut(image.pixels, next(detections)))
+            else:
+                found.append(self.cut_again(image.pixels, recalled))
         self.classify([garment for garments in found for garment in garments])
+        everything = [None if recalled is not None else list(garments)
+                      for recalled, garments in zip(known, found, strict=True)]  # fmt: skip
         found = [self.kept(garments) for garments in found]
         seconds = {
             "detect": (detected - start) / len(batch),
             "classify": (time.perf_counter() - detected) / len(batch),
         }
         return [
-            behind.submit(tagged_row, image, garments, self.model_version, self.vocabulary, seconds)
-            for image, garments in zip(batch, found, strict=True)
+            behind.submit(tagged_row, image, garments, self.model_version, self.vocabulary, seconds,
+                          detected=everything[index])
+            for index, (image, garments) in enumerate(zip(batch, found, strict=True))
         ]
 
     def look(self, image: np.ndarray) -> list[Found]:
@@ -141,6 +151,28 @@ class Tagger:
                     box=detections.boxes[index],
                     mask=mask,
                     square=self.classifier.prepare(image, mask, detections.boxes[index]),
+                )
+            )
+        return garments
+
+    def cut_again(self, image: np.ndarray, known: Sequence[Known]) -> list[Found]:
+        """The garments of ``image`` that a run with the same detector has found before."""
+        garments = []
+        for index, detection in enumerate(known):
+            scores = np.array(detection.scores, dtype=np.float32)
+            box = np.array(detection.box, dtype=np.float32)
+            mask = None
+            if detection.mask is not None:
+                mask = decode_rle({"size": list(image.shape[:2]), "counts": detection.mask})
+            garments.append(
+                Found(
+                    number=index,
+                    category=self.vocabulary.categories[int(scores.argmax())],
+                    score=float(scores.max()),
+                    class_scores=scores,
+                    box=box,
+                    mask=mask,
+                    square=self.classifier.prepare(image, mask, box),
                 )
             )
         return garments
@@ -189,11 +221,7 @@ def load_detector(bundle: Bundle, config: TaggingConfig, device: torch.device) -
         proposer = open_proposer(
             bundle.path(spec.proposer_config), bundle.path(spec.proposer_weights)
         )
-    thresholds = final_thresholds(bundle, config)
-    combination = bundle.manifest.combination
-    if combination is not None:
-        # What the detector alone is less sure of may still be kept.
-        thresholds = dict.fromkeys(thresholds, min(combination.least_score, *thresholds.values()))
+    thresholds = detection_thresholds(bundle, config)
     return Detector(
         model,
         longest_side=cfg.INPUT.MAX_SIZE_TEST,
@@ -211,14 +239,6 @@ def load_combination(bundle: Bundle) -> Combination | None:
     if spec is None or not bundle.manifest.classifier.verdict:
         return None
     return Combination(spec.detector, spec.classifier, spec.none_bias)
-
-
-def final_thresholds(bundle: Bundle, config: TaggingConfig) -> dict[str, float]:
-    """Category -> least score of a garment in the tables, in the vocabulary's order."""
-    spec, given = bundle.manifest.detector, config.detection.score_threshold
-    own = {} if given is not None else spec.category_thresholds
-    common = spec.score_threshold if given is None else given
-    return {name: own.get(name, common) for name in bundle.vocabulary.categories}
 
 
 def load_classifier(bundle: Bundle, device: torch.device) -> Classifier:

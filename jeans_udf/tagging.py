@@ -16,6 +16,7 @@ from jeans_udf.runs import Run
 from jeans_udf.sources import Source, open_source
 from jeans_udf.staging import Tag
 from jeans_udf.tables import Output, Table
+from jeans_udf.thresholds import detector_identity
 from jeans_udf.udf import tag_images
 from jeans_udf.views import publish_views
 from jeans_udf.vocabulary import Vocabulary
@@ -40,6 +41,7 @@ def run_tagging(
     Whatever happens after the checks, tagging_runs has the run's row.
     """
     run = Run(str(source), bundle.model_version, bundle.manifest_sha256, config)
+    run.detector = detector_identity(bundle, config)
     if run_id is not None:
         run.run_id = run_id
     counters = Counters(spark.sparkContext)

@@ -19,7 +19,7 @@ from jeans_udf.isolation.lost import lost_row, sound_image
 from jeans_udf.isolation.models import open_tagger
 from jeans_udf.isolation.supervisor import Supervisor
 from jeans_udf.schemas import staged_schema
-from jeans_udf.source_image import SourceImage
+from jeans_udf.source_image import Known, SourceImage
 from jeans_udf.vocabulary import Vocabulary
 
 OUTPUT_ROWS = 64
@@ -41,8 +41,9 @@ def tag_images(
     vocabulary: Vocabulary,
     count: Callable[[int, int, dict[str, int]], None] | None = None,
 ) -> DataFrame:
-    """``images`` (image_id, product_id, image, path) to rows of `schemas.staged_schema`.
+    """``images`` to rows of `schemas.staged_schema`.
 
+    Columns in: image_id, product_id, image, path, and known, known_sha256 (`changes.with_known`).
     The executors open the bundle at the same path, check its digests against ``bundle_sha256``
     and keep the models for the worker's life, in a process of their own (`isolation`).
     ``count(images, garments, rejected by reason)`` is called in the workers for the progress
@@ -59,7 +60,7 @@ def tag_images(
                 count(*_counts(rows))
             yield pd.DataFrame(rows, columns=columns)
 
-    wanted = images.select("image_id", "product_id", "image", "path")
+    wanted = images.select("image_id", "product_id", "image", "path", "known", "known_sha256")
     return wanted.mapInPandas(tag, schema=schema)
 
 
@@ -89,7 +90,16 @@ def _source_images(frames: Iterable[pd.DataFrame]) -> Iterator[SourceImage]:
     for frame in frames:
         for row in frame.itertuples(index=False):
             data = None if row.image is None else bytes(row.image)
-            yield SourceImage(row.image_id, row.product_id, data, row.path)
+            known = None if row.known is None else tuple(map(_known, row.known))
+            yield SourceImage(
+                row.image_id, row.product_id, data, row.path, known, row.known_sha256
+            )
+
+
+def _known(detection: dict[str, Any]) -> Known:
+    box = detection["box"]
+    corners = (box["x_min"], box["y_min"], box["x_max"], box["y_max"])
+    return Known(corners, tuple(detection["scores"]), detection["mask"])
 
 
 def _bounded(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

@@ -87,7 +87,7 @@ def _row(image: Any, model_version: str) -> dict[str, Any]:
         "image_id": image.image_id, "product_id": image.product_id, "status": "rejected",
         "reason": None, "detail": None, "width": None, "height": None, "garments": 0,
         "image_sha256": None if data is None else hashlib.sha256(data).hexdigest(),
-        "tagged_at": datetime.now(UTC), "found": [],
+        "tagged_at": datetime.now(UTC), "found": [], "detections": None,
         "seconds": {"decode": 0.1, "detect": 0.2, "classify": 0.3, "encode": 0.4},
     }
     if data is None:
@@ -99,6 +99,7 @@ def _row(image: Any, model_version: str) -> dict[str, Any]:
     status = "tagged" if found else "no_garment"
     return row | {
         "status": status, "width": 40, "height": 60, "garments": len(found), "found": found,
+        "detections": None if image.known is not None else [],
     }
 
 

@@ -98,6 +98,8 @@ def test_another_bundle_tags_all_again(life: Life, name: str, model: str) -> Non
     step = life.steps[name]
     check(step, {key: image for key, image in AFTER.items() if key != "f"}, model)
     assert step.looked_at == ["a", "c's", "d", "e", "none"]
+    # The stub's detector is the same, so that what it has seen is not detected again.
+    assert step.run.recalled == 3
 
 
 def test_nothing_is_left_lying_about(life: Life) -> None:

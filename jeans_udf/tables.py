@@ -15,7 +15,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from delta.exceptions import DeltaConcurrentModificationException
+from delta.exceptions import (
+    ConcurrentAppendException,
+    ConcurrentDeleteDeleteException,
+    ConcurrentDeleteReadException,
+    ConcurrentTransactionException,
+    ConcurrentWriteException,
+    DeltaConcurrentModificationException,
+    MetadataChangedException,
+)
 from delta.tables import DeltaMergeBuilder, DeltaTable
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
@@ -27,8 +35,16 @@ from jeans_udf.errors import TableError
 NAME = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+){0,2}")
 SCHEMA_NAME = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)?")
 
-WriteConflict = DeltaConcurrentModificationException
-"""Another writer's commit came first."""
+WriteConflict = (
+    ConcurrentAppendException,
+    ConcurrentDeleteDeleteException,
+    ConcurrentDeleteReadException,
+    ConcurrentTransactionException,
+    ConcurrentWriteException,
+    DeltaConcurrentModificationException,
+    MetadataChangedException,
+)
+"""Another writer's commit came first. Delta's exceptions do not derive from one another."""
 
 Result = TypeVar("Result")
 

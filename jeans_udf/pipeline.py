@@ -198,11 +198,20 @@ class Flow:
             self.batch.process(rows, part.number, f"{run.run_id}/{name}", f"{folder}/staged")
         folders.delete(self.spark, folder)
 
+    @property
+    def _untouched(self) -> bool:
+        """Whether nothing was ever written to the output: no need to look for what is amiss."""
+        return set(self.batch.run.tables_before.values()) == {0}
+
     def _forget_torn(self) -> None:
+        if self._untouched:
+            return
         # Found by what they hold: the batch that a crashed run was at may never come again.
         tables.retry_conflicts(partial(commit.forget_torn, self.spark, self.catalog))
 
     def _reconcile(self, version: int | None = None) -> None:
+        if self._untouched:
+            return
         images = self.source.read(self.spark, version)
         self.batch.run.deleted += reconcile(self.spark, images, self.catalog)
 

@@ -1,9 +1,8 @@
-"""Masks and labels for photos of which only tags are known, by a bundle that is there already.
+"""Masks for photos of which only tags are known, by a bundle that is there already.
 
 A photo whose tags name one kind of bottom garment gets the best detection of a category that the
 tag allows, if detector and classifier are sure enough; other photos are left out. More photos of
-that kind for the next training, at no one's labour ("pseudo-label", Lee, 2013). Writes a COCO file,
-and beside it a labels file (.csv) with the categories alone, for the classifier.
+that kind for the next training, at no one's labour ("pseudo-label", Lee, 2013). Writes a COCO file.
 
     python scripts/pseudo_labels.py --photos DATA/weak_photos \\
         --tags DATA/annotations/weak_tags.csv --output runs/pseudo.json
@@ -23,9 +22,8 @@ import torch
 
 from jeans_udf.bundle import open_bundle
 from jeans_udf.config import ImageLimits, TaggingConfig
-from jeans_udf.geometry import encode_rle
+from jeans_udf.geometry import decode_rle, encode_rle
 from jeans_udf.images import decode_image
-from jeans_udf.rows import Found
 from jeans_udf.tagger import Tagger
 from jeans_udf.training.progress import Progress
 
@@ -51,13 +49,28 @@ def allowed_categories(tags: set[str]) -> set[str]:
 
 def find_garment(
     tagger: Tagger, image: np.ndarray, allowed: set[str], least: float
-) -> Found | None:
-    """The garment that ``image`` (H, W, 3) uint8 RGB surely shows, of an allowed category."""
-    garments = [g for g in tagger.look(image) if g.mask is not None]
-    best = max(garments, key=lambda garment: garment.score, default=None)
-    if best is None or best.score < least or best.category not in allowed:
+) -> tuple[str, dict[str, Any]] | None:
+    """(category, RLE) of the garment that ``image`` (H, W, 3) uint8 RGB surely shows, or None."""
+    found = tagger.detector.detect([tagger.detector.prepare(image)])[0]
+    masks = found.full_masks(*image.shape[:2])
+    if masks is None or not len(found):
         return None
-    return None if box_is_small(best.box, image) else best
+    squares = [tagger.classifier.prepare(image, mask, box)
+               for mask, box in zip(masks, found.boxes, strict=True)]  # fmt: skip
+    categories = tagger.vocabulary.categories
+    first = len(tagger.vocabulary.labels)
+    verdicts = tagger.classifier.scores(squares)[:, first:]
+    best = int(np.argmax(found.scores * (1 - verdicts[:, 0])))
+    if found.scores[best] * (1 - verdicts[best, 0]) < least:
+        return None
+    by_detector = categories[int(found.classes[best])]
+    ruled = {name: verdicts[best, 1 + categories.index(name)] for name in allowed}
+    by_classifier = max(ruled, key=lambda name: ruled[name])
+    if len(allowed) > 1 and by_detector != by_classifier:
+        return None
+    if box_is_small(found.boxes[best], image):
+        return None
+    return by_classifier, encode_rle(masks[best])
 
 
 def box_is_small(box: np.ndarray, image: np.ndarray) -> bool:
@@ -65,56 +78,45 @@ def box_is_small(box: np.ndarray, image: np.ndarray) -> bool:
     return float(box[3] - box[1]) < 0.12 * image.shape[0]
 
 
-def parse_arguments() -> argparse.Namespace:
+def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--photos", required=True, type=Path)
     parser.add_argument("--tags", required=True, type=Path, help="CSV with columns path, tags")
     parser.add_argument("--bundle", default="default")
-    parser.add_argument("--least", type=float, default=0.6, help="garment's score, 0 to 1")
+    parser.add_argument("--least", type=float, default=0.7, help="score, 0 to 1")
     parser.add_argument("--output", required=True, type=Path)
-    return parser.parse_args()
-
-
-def main() -> int:
-    args = parse_arguments()
+    args = parser.parse_args()
     tagger = Tagger(open_bundle(args.bundle), TaggingConfig(), torch.device("cpu"))
-    words = tagger.vocabulary
+    categories = tagger.vocabulary.categories
     with args.tags.open(newline="", encoding="utf-8") as lines:
         rows = [(r["path"], allowed_categories(set(r["tags"].split())))
                 for r in csv.DictReader(lines)]  # fmt: skip
     rows = [(path, allowed) for path, allowed in rows if allowed]
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    labels: list[tuple[str, int, str]] = []
     progress = Progress(len(rows), "photos", 1)
     for done, (name, allowed) in enumerate(rows, start=1):
         image = decode_image((args.photos / name).read_bytes(), ImageLimits())
         garment = find_garment(tagger, image, allowed, args.least)
-        if garment is not None and garment.mask is not None:
+        if garment is not None:
+            category, rle = garment
             number = len(images) + 1
             height, width = image.shape[:2]
             images.append({"id": number, "file_name": name, "height": height, "width": width})
             annotations.append({
-                "id": number, "image_id": number, "iscrowd": 0,
-                "segmentation": encode_rle(garment.mask), "area": int(garment.mask.sum()),
-                "category_id": words.categories.index(garment.category) + 1,
+                "id": number, "image_id": number, "iscrowd": 0, "segmentation": rle,
+                "category_id": categories.index(category) + 1,
+                "area": int(decode_rle(rle).sum()),
             })  # fmt: skip
-            labels.append((name, number, garment.category))
         progress.update(done, f"{len(images)} labelled")
     args.output.parent.mkdir(parents=True, exist_ok=True)
     args.output.write_text(json.dumps({
         "images": images, "annotations": annotations,
-        "categories": [{"id": k, "name": name} for k, name in enumerate(words.categories, start=1)],
+        "categories": [{"id": k, "name": name} for k, name in enumerate(categories, start=1)],
     }))  # fmt: skip
-    table = args.output.with_suffix(".csv")
-    with table.open("w", newline="", encoding="utf-8") as lines:
-        writer = csv.writer(lines)
-        # Attributes stay empty, which is unknown: of waists and hems too little can be seen here.
-        writer.writerow(("file_path", "annotation_id", "category", *words.spans()))
-        writer.writerows((*row, *[""] * len(words.groups)) for row in labels)
-    print(f"wrote {args.output} and {table.name}: {len(images)} of {len(rows)} photos")
+    print(f"wrote {args.output}: {len(images)} of {len(rows)} photos")
     return 0
 
 

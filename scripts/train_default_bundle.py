@@ -6,8 +6,8 @@ same command goes on after a stop.
 
 A bundle is trained in generations. The first starts from ImageNet; each further one from the bundle
 before (--from-bundle), which also draws masks for the photos of which only tags are known. The
-shipped one is the third generation, but that its classifier was trained once more, with the tagged
-photos of that generation itself: about two hours a generation on one core of a server's CPU.
+shipped one is the third generation: about an hour and a half a generation on one core of a server's
+CPU.
 
     python scripts/train_default_bundle.py --data DATA --output bundles/1
     python scripts/train_default_bundle.py --data DATA --generation 2 --from-bundle bundles/1/ \\
@@ -89,11 +89,10 @@ def main() -> int:
                   "--val-annotations", notes / "instances_val.json"]
     train = ["--photos", args.data / "photos", "--annotations", notes / "instances_train.json",
              "--photos", drawn / "photos", "--annotations", drawn / "annotations/instances.json"]
-    pseudo = pseudo_labelled(args)
     none = ["--negatives", args.data / "weak_photos", negatives]
     backbone = runs / "imagenet_lite0.safetensors"
     run("scripts/imagenet_weights.py", backbone)
-    run("jobs/train_detector.py", *train, *pseudo[:4], *validation, *none,
+    run("jobs/train_detector.py", *train, *pseudo_labelled(args), *validation, *none,
         "--weights", start_weights(args) or backbone, "--output", runs / "detector",
         "--epochs", course.epochs, "--longest-side", course.longest_side,
         "--learning-rate", course.learning_rate, "--negative-share", course.negative_share,
@@ -103,7 +102,7 @@ def main() -> int:
     run("scripts/average_weights.py", runs / "detector", "--output", averaged)
     run("jobs/train_classifier.py", *validation, *none, "--recipe", "default",
         *train, "--labels", notes / "attributes_train.csv",
-        "--labels", drawn / "annotations/attributes.csv", *pseudo,
+        "--labels", drawn / "annotations/attributes.csv",
         "--val-labels", notes / "attributes_val.csv", "--detector", averaged, "--weights", backbone,
         "--output", runs / "classifier")  # fmt: skip
     run("jobs/build_bundle.py", "--name", "jeans-lite0", "--version", "3", *validation,
@@ -128,7 +127,7 @@ def pseudo_labelled(args: argparse.Namespace) -> list[object]:
     if not file.is_file():
         run("scripts/pseudo_labels.py", "--photos", photos, "--bundle", args.from_bundle,
             "--tags", args.data / "annotations/weak_tags.csv", "--output", file)
-    return ["--photos", photos, "--annotations", file, "--labels", file.with_suffix(".csv")]
+    return ["--photos", photos, "--annotations", file]
 
 
 def run(*command: object) -> None:

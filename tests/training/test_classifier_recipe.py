@@ -100,7 +100,7 @@ def _with(text: str) -> str:
         (SOUND.replace("size", "sise"), "unknown key 'phases.0.sise'; did you mean 'size'"),
         (SOUND.replace("epochs: 1, ", ""), "phases.0.epochs: Field required"),
         (_with("loss: grups\n"), "loss: got 'grups', wanted: .*'groups' or 'binary'"),
-        (_with("view: mask\n"), "view: got 'mask', wanted: .*'masked', 'dimmed', 'box' or 'marg"),
+        (_with("view: mask\n"), "view: got 'mask', wanted: .*'masked', 'dimmed', 'context', 'box"),
         (SOUND.replace("1e-2", "found"), "phase 1: rate: found, but no phase before says find"),
         (SOUND.replace("64", "225"), "phase 1: size 225 is above cut_size 224"),
         (SOUND.replace("1e-2", "-1"), "phases.0.rate: got '-1', .*greater than 0 or .*'find'"),

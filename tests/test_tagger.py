@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 
 import numpy as np
@@ -15,7 +16,7 @@ from jeans_udf.drawing import draw_picture
 from jeans_udf.geometry import decode_rle
 from jeans_udf.models.classifier import Judged
 from jeans_udf.models.combination import Combination
-from jeans_udf.source_image import SourceImage
+from jeans_udf.source_image import Known, SourceImage
 from jeans_udf.tagger import Tagger
 
 WISHES = [
@@ -172,3 +173,41 @@ def test_an_image_is_decoded_once_and_no_png_is_read_back(tagger, sources, monke
     (row,) = tagger.tag(sources[:1])
     assert row["found"] and row["found"][0]["crop"].startswith(b"\x89PNG")
     assert len(opened) == 1, "the photo itself; crops are cut from its pixels"
+
+
+def test_known_detections_are_classified_without_detecting(
+    tagger: Tagger, sources, rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a bundle with another classifier does with the detections of an earlier run."""
+
+    def known(row: dict) -> tuple[Known, ...] | None:
+        if row["detections"] is None:
+            return None
+        return tuple(
+            Known(tuple(d["box"].values()), tuple(d["scores"]), d["mask"])
+            for d in row["detections"]
+        )
+
+    again = [
+        dataclasses.replace(source, known=known(rows[source.image_id]),
+                            known_sha256=rows[source.image_id]["image_sha256"])
+        for source in sources
+    ]  # fmt: skip
+    looked: list[int] = []
+    detect = tagger.detector.detect
+    monkeypatch.setattr(
+        tagger.detector, "detect", lambda canvases: looked.append(len(canvases)) or detect(canvases)
+    )
+    for row in tagger.tag(again):
+        first = rows[row["image_id"]]
+        assert row["detections"] is None
+        assert row["status"] == first["status"]
+        for ours, theirs in zip(row["found"], first["found"], strict=True):
+            assert ours["garment_id"] == theirs["garment_id"] and ours["mask"] == theirs["mask"]
+            assert ours["attributes"] == theirs["attributes"] and ours["crop"] == theirs["crop"]
+            assert ours["score"] == pytest.approx(theirs["score"], abs=1e-4)
+    assert sum(looked) == 0
+    # Detections of other bytes are worth nothing.
+    other = dataclasses.replace(again[0], known=(), known_sha256="of other bytes")
+    assert next(tagger.tag([other]))["garments"] == rows["image0"]["garments"] > 0
+    assert sum(looked) == 1

@@ -21,6 +21,7 @@ from jeans_udf.report.data import Chart, PhotoCard, RejectedCard, Report, Sample
 from jeans_udf.report.pictures import Album
 from jeans_udf.report.queries import example_queries
 from jeans_udf.report.samples import AnyCard, Frames, make_cards, sample_images
+from jeans_udf.sources import open_source
 from jeans_udf.tables import Output, Table, read_table, require_table
 
 Card = TypeVar("Card", PhotoCard, RejectedCard)
@@ -41,10 +42,11 @@ class ReportOptions:
 def open_frames(spark: SparkSession, source: Table, output: Output) -> Frames:
     """The tables of a tagging run; raises `TableError` for one that is not there."""
     names = ("image_status", "garments", "garment_crops", "tagging_runs")
-    wanted = [source, *(output.table(name) for name in names)]
+    images = open_source(spark, source).read(spark)
+    wanted = [output.table(name) for name in names]
     for table in wanted:
         require_table(spark, table)
-    return Frames(*(read_table(spark, table) for table in wanted))
+    return Frames(images, *(read_table(spark, table) for table in wanted))
 
 
 def read_report(

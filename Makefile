@@ -20,7 +20,7 @@ lint: setup  ## style and types
 	@$(PY) -m mypy
 
 test: lint  ## lint, then every test
-	@$(PY) -m pytest
+	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 clean:  ## remove what runs and tools left behind; keeps .venv
 	@rm -rf build dist runs spark-warehouse metastore_db derby.log .ruff_cache .mypy_cache .pytest_cache .hypothesis

@@ -25,11 +25,11 @@ from pathlib import Path
 import torch
 from pyspark.sql import SparkSession
 
-from jeans_udf import tables
 from jeans_udf.bundle import open_bundle
 from jeans_udf.config import load_config
 from jeans_udf.images import decode_image
 from jeans_udf.session import COMMON_SETTINGS, build_session
+from jeans_udf.table_names import parse_output, parse_table
 from jeans_udf.tagging import run_tagging
 
 
@@ -91,8 +91,8 @@ def job_round(spark: SparkSession, source: str, output: Path, bundle: str) -> tu
     """(seconds of tagging, garments) of one full run; the workers are warm from the one before."""
     shutil.rmtree(output, ignore_errors=True)
     config = load_config(overrides=[f"bundle={bundle}"])
-    target = tables.parse_output(f"{output}/")
-    run = run_tagging(spark, tables.parse_table(source), target, open_bundle(bundle), config)
+    target = parse_output(f"{output}/")
+    run = run_tagging(spark, parse_table(source), target, open_bundle(bundle), config)
     return run.tagging_seconds, run.garments
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from functools import partial
 
 from pyspark.sql import DataFrame
 
@@ -97,15 +96,10 @@ class BatchTagger:
             run_id=self.run.run_id,
             app=app,
             number=number,
+            began_empty=self.run.began_empty,
         )
         spark.sparkContext.setJobDescription(f"batch {number}: commit")
-        for write, table in (
-            (commit.commit_detections, self.catalog.image_detections),
-            (commit.commit_crops, self.catalog.garment_crops),
-            (commit.commit_garments, self.catalog.garments),
-            (commit.commit_status, self.catalog.image_status),
-        ):
-            tables.retry_conflicts(partial(write, spark, table, batch))
+        commit.commit(spark, self.catalog, batch)
         self.run.deleted += planned.count("delete")
         if staged is not None:
             self.run.add(staged.tally, seconds)

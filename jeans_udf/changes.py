@@ -58,6 +58,8 @@ class Planned:
     """`key_sum` of the images to tag."""
     seen_before: int = 0
     """Of the images to tag: those whose pixels another bundle has looked at."""
+    known: int = 0
+    """Images with something to do that have a row in image_status."""
 
     def count(self, *actions: str) -> int:
         return sum(self.counts.get(action, 0) for action in actions)
@@ -152,6 +154,7 @@ def decide_actions(
         "copies",
         "bytes",
         action.alias("action"),
+        F.coalesce("known", F.lit(False)).alias("known"),
         F.coalesce((action == "tag") & same_pixels & (F.col("known_version") != model_version),
                    F.lit(False)).alias("seen_before"),
     )
@@ -170,6 +173,7 @@ def sum_up(plan: DataFrame) -> Planned:
             F.max(acting).alias("last_id"),
             key_sum().alias("key_sum"),
             F.count(F.when(F.col("seen_before"), 1)).alias("seen_before"),
+            F.count(F.when(F.col("known") & (F.col("action") != "keep"), 1)).alias("known"),
             F.max(F.when((F.col("copies") > 1) | F.col("image_id").isNull(),
                          F.coalesce("image_id", F.lit("null")))).alias("bad"),
         )
@@ -186,6 +190,7 @@ def sum_up(plan: DataFrame) -> Planned:
         last_id=max((row.last_id for row in rows if row.last_id is not None), default=None),
         key_sum=sum((row.key_sum for row in rows if row.action == "tag"), Decimal()),
         seen_before=sum(row.seen_before for row in rows),
+        known=sum(row.known for row in rows),
     )
 
 

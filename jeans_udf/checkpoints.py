@@ -11,7 +11,7 @@ from jeans_udf import folders, tables
 from jeans_udf.changes import Again
 from jeans_udf.commit import Catalog
 from jeans_udf.sources import Source
-from jeans_udf.tables import Output
+from jeans_udf.table_names import Output
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ a crash changes nothing. A batch is done when its image_status is there: hence t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -15,8 +16,10 @@ from pyspark.sql import types as T
 
 from jeans_udf import tables
 from jeans_udf.changes import BROADCAST_IMAGES, Planned
+from jeans_udf.conflicts import retry_conflicts
 from jeans_udf.schemas import GARMENT_CROPS, IMAGE_DETECTIONS, IMAGE_STATUS, garments_schema
-from jeans_udf.tables import Output, Table, Txn
+from jeans_udf.table_names import Output, Table
+from jeans_udf.tables import Txn
 from jeans_udf.vocabulary import Vocabulary
 
 ACTION = "_action"
@@ -41,12 +44,12 @@ def catalog_of(output: Output) -> Catalog:
 
 def versions_of(spark: SparkSession, catalog: Catalog) -> dict[str, int]:
     """Delta versions of the tables that a run changes, by name."""
-    return {
-        "image_status": tables.table_version(spark, catalog.image_status),
-        "garments": tables.table_version(spark, catalog.garments),
-        "garment_crops": tables.table_version(spark, catalog.garment_crops),
-        "image_detections": tables.table_version(spark, catalog.image_detections),
-    }
+    named = {
+        "image_status": catalog.image_status, "garments": catalog.garments,
+        "garment_crops": catalog.garment_crops, "image_detections": catalog.image_detections,
+    }  # fmt: skip
+    looks = [partial(tables.table_version, spark, table) for table in named.values()]
+    return dict(zip(named, tables.at_once(spark, looks), strict=True))
 
 
 @dataclass(frozen=True)
@@ -63,18 +66,48 @@ class Batch:
     run_id: str
     app: str
     number: int
+    began_empty: bool = False
+    """Whether nothing was in the output when the run began."""
 
     def images(self, *actions: str) -> DataFrame:
         """image_id and product_id of the images with one of the actions."""
         return self.plan.where(F.col("action").isin(*actions)).select("image_id", "product_id")
 
-    def txn(self, table: str) -> Txn:
-        return Txn(f"{self.app}/{table}", self.number)
+    def is_new(self, present: DataFrame) -> bool:
+        """Whether a table holds nothing of the images, given its ``present`` rows of them.
+
+        Looked up only where image_status cannot tell: rows without a status are left by a crash.
+        """
+        if self.planned.known:
+            return False
+        return self.began_empty or present.isEmpty()
+
+    @property
+    def txn(self) -> Txn:
+        """The mark of the batch's commits, one in each table."""
+        return Txn(self.app, self.number)
 
     def near(self) -> Column:
         """Only files that can hold the batch's images need to be looked at."""
         planned = self.planned
         return F.col("t.image_id").between(F.lit(planned.first_id), F.lit(planned.last_id))
+
+
+def commit(spark: SparkSession, catalog: Catalog, batch: Batch) -> None:
+    """Commit the batch: image_status last, since from then on it is done."""
+
+    def write(to: Callable[[SparkSession, Table, Batch], None], table: Table) -> None:
+        retry_conflicts(partial(to, spark, table, batch))
+
+    def write_garments() -> None:
+        write(commit_crops, catalog.garment_crops)
+        write(commit_garments, catalog.garments)
+
+    # Nobody reads detections but a later run: they need no place in the order.
+    keep = partial(write, commit_detections, catalog.image_detections)
+    with tables.marked(spark, batch.txn):
+        tables.at_once(spark, [keep, write_garments])
+        write(commit_status, catalog.image_status)
 
 
 def commit_detections(spark: SparkSession, table: Table, batch: Batch) -> None:
@@ -87,14 +120,14 @@ def commit_detections(spark: SparkSession, table: Table, batch: Batch) -> None:
         rejected = batch.staged.where("status = 'rejected'").select("image_id")
         gone = gone.unionByName(rejected)
     present = _present(spark, table, batch, [], "tag", "delete")
-    if present.isEmpty():
+    if batch.is_new(present):
         if fresh is not None:
-            tables.append(fresh, table, batch.txn("image_detections"))
+            tables.append(fresh, table)
         return
     rows = _acting(gone, "delete")
     if fresh is not None:
         rows = _acting(fresh, "tag").unionByName(rows, allowMissingColumns=True)
-    _merge(spark, table, rows, "image_id", IMAGE_DETECTIONS, batch, "image_detections")
+    _merge(table, rows, "image_id", IMAGE_DETECTIONS, batch)
 
 
 def commit_crops(spark: SparkSession, table: Table, batch: Batch) -> None:
@@ -104,9 +137,9 @@ def commit_crops(spark: SparkSession, table: Table, batch: Batch) -> None:
     keys = ("garment_id", "width", "height")
     present = _present(spark, table, batch, keys, "tag", "delete")
     crops = staged_crops(batch) if batch.garments else None
-    if present.isEmpty():
+    if batch.is_new(present):
         if crops is not None:
-            tables.append(crops, table, batch.txn("garment_crops"))
+            tables.append(crops, table)
         return
     gone = present.select("garment_id").withColumn(ACTION, F.lit("delete"))
     if crops is None:
@@ -116,16 +149,16 @@ def commit_crops(spark: SparkSession, table: Table, batch: Batch) -> None:
         # The same id in the same size is the same cut of the same bytes: no picture is rewritten.
         fresh = crops.join(present.select(*keys), list(keys), "left_anti")
         rows = _acting(fresh, "tag").unionByName(gone, allowMissingColumns=True)
-    _merge(spark, table, rows, "garment_id", GARMENT_CROPS, batch, "garment_crops")
+    _merge(table, rows, "garment_id", GARMENT_CROPS, batch)
 
 
 def commit_garments(spark: SparkSession, table: Table, batch: Batch) -> None:
     """Replace the garments of tagged and deleted images, and correct those of relabelled ones."""
     present = _present(spark, table, batch, ["garment_id"], "tag", "delete", "relabel")
     garments = staged_garments(batch) if batch.garments else None
-    if present.isEmpty():
+    if batch.is_new(present):
         if garments is not None:
-            tables.append(garments, table, batch.txn("garments"))
+            tables.append(garments, table)
         return
     relabelled = batch.images("relabel")
     rows = present.join(relabelled, "image_id").select(
@@ -138,16 +171,16 @@ def commit_garments(spark: SparkSession, table: Table, batch: Batch) -> None:
         rows = rows.unionByName(_acting(garments, "tag"), allowMissingColumns=True)
     rows = rows.unionByName(_acting(gone, "delete"), allowMissingColumns=True)
     schema = garments_schema(batch.vocabulary)
-    _merge(spark, table, rows, "garment_id", schema, batch, "garments")
+    _merge(table, rows, "garment_id", schema, batch)
 
 
 def commit_status(spark: SparkSession, table: Table, batch: Batch) -> None:
     """Write the images' rows: from here on the batch is done."""
     present = _present(spark, table, batch, [], "tag", "delete", "relabel")
     status = None if batch.staged is None else staged_status(batch)
-    if present.isEmpty():
+    if batch.is_new(present):
         if status is not None:
-            tables.append(status, table, batch.txn("image_status"))
+            tables.append(status, table)
         return
     relabelled = batch.images("relabel").withColumn("run_id", F.lit(batch.run_id))
     rows = _acting(relabelled, "relabel").unionByName(
@@ -155,7 +188,7 @@ def commit_status(spark: SparkSession, table: Table, batch: Batch) -> None:
     )
     if status is not None:
         rows = rows.unionByName(_acting(status, "tag"), allowMissingColumns=True)
-    _merge(spark, table, rows, "image_id", IMAGE_STATUS, batch, "image_status")
+    _merge(table, rows, "image_id", IMAGE_STATUS, batch)
 
 
 def delete_strays(spark: SparkSession, table: Table, source: DataFrame) -> int:
@@ -166,7 +199,7 @@ def delete_strays(spark: SparkSession, table: Table, source: DataFrame) -> int:
         count = strays.count()
         if count:
             merge = tables.merge_into(table, strays, "t.image_id = s.image_id")
-            tables.run_merge(spark, merge.whenMatchedDelete())
+            merge.whenMatchedDelete().execute()
     finally:
         strays.unpersist()
     return count
@@ -202,7 +235,7 @@ def forget_torn(spark: SparkSession, catalog: Catalog) -> int:
         count = torn.count()
         if count:
             merge = tables.merge_into(catalog.image_status, torn, F.expr("t.image_id = s.image_id"))
-            tables.run_merge(spark, merge.whenMatchedDelete())
+            merge.whenMatchedDelete().execute()
     finally:
         torn.unpersist()
     return count
@@ -261,13 +294,7 @@ def _present(
 
 
 def _merge(
-    spark: SparkSession,
-    table: Table,
-    rows: DataFrame,
-    key: str,
-    schema: T.StructType,
-    batch: Batch,
-    name: str,
+    table: Table, rows: DataFrame, key: str, schema: T.StructType, batch: Batch
 ) -> None:
     # A batch that only deletes or relabels has none of the columns that its MERGE could set.
     absent = [field for field in schema if field.name not in rows.columns]
@@ -282,4 +309,4 @@ def _merge(
     if "product_id" in schema.names:
         relabelled = {"product_id": "s.product_id", "run_id": "s.run_id"}
         merge = merge.whenMatchedUpdate(f"s.{ACTION} = 'relabel'", set=relabelled)
-    tables.run_merge(spark, merge, batch.txn(name))
+    merge.execute()

@@ -18,7 +18,7 @@ from jeans_udf import tables
 from jeans_udf.errors import TableError
 from jeans_udf.listing import SourceFile
 from jeans_udf.schemas import PRODUCT_IMAGES
-from jeans_udf.tables import Table
+from jeans_udf.table_names import Table
 
 COMMENT = "One row per product image: its bytes, or the path of its file"
 HINT = "product_images is written by this job alone; give another --table"
@@ -181,7 +181,7 @@ def _merge(
         .whenMatchedUpdate(set=columns)
         .whenNotMatchedInsert("NOT s._gone", values=columns)
     )
-    tables.run_merge(spark, merge)
+    merge.execute()
 
 
 def _file_rows(spark: SparkSession, files: Sequence[SourceFile]) -> DataFrame:

@@ -20,6 +20,7 @@ from jeans_udf.batch import BatchTagger
 from jeans_udf.checkpoints import Work, begin_full_pass, clean_up, find_work, forget_stream
 from jeans_udf.commit import Catalog
 from jeans_udf.config import TaggingConfig
+from jeans_udf.conflicts import retry_conflicts
 from jeans_udf.errors import JeansError, TableError
 from jeans_udf.progress import Display
 from jeans_udf.runs import Run
@@ -33,7 +34,7 @@ from jeans_udf.schemas import (
 from jeans_udf.sources import Source
 from jeans_udf.staging import Tag
 from jeans_udf.stream import FeedGone, run_stream
-from jeans_udf.tables import Output
+from jeans_udf.table_names import Output
 from jeans_udf.vocabulary import Vocabulary
 
 STREAM_SETTINGS = {
@@ -54,15 +55,20 @@ def open_catalog(spark: SparkSession, output: Output, vocabulary: Vocabulary) ->
     ours = "the table is written by this job alone; give another --output"
     groups = "the bundle's vocabulary names other groups than the table; give another --output"
     _require_whole(spark, catalog)
-    # image_status last, so that its presence says that all of them were made.
-    for table, schema, comment, hint in (
+    wanted = (
         (catalog.tagging_runs, TAGGING_RUNS, "One row per run of the tagging job", ours),
         (catalog.image_detections, IMAGE_DETECTIONS, "What the detector found, by image", ours),
         (catalog.garment_crops, GARMENT_CROPS, "One cut-out picture per garment", ours),
         (catalog.garments, garments_schema(vocabulary), "One row per garment", groups),
         (catalog.image_status, IMAGE_STATUS, "One row per source image, tagged or not", ours),
-    ):
-        tables.ensure_table(spark, table, schema, comment, hint=hint)
+    )
+    *others, status = (
+        partial(tables.ensure_table, spark, table, schema, comment, hint=hint)
+        for table, schema, comment, hint in wanted
+    )
+    tables.at_once(spark, others)
+    # Last, so that its presence says that all of them were made.
+    status()
     return catalog
 
 
@@ -198,19 +204,14 @@ class Flow:
             self.batch.process(rows, part.number, f"{run.run_id}/{name}", f"{folder}/staged")
         folders.delete(self.spark, folder)
 
-    @property
-    def _untouched(self) -> bool:
-        """Whether nothing was ever written to the output: no need to look for what is amiss."""
-        return set(self.batch.run.tables_before.values()) == {0}
-
     def _forget_torn(self) -> None:
-        if self._untouched:
+        if self.batch.run.began_empty:
             return
         # Found by what they hold: the batch that a crashed run was at may never come again.
-        tables.retry_conflicts(partial(commit.forget_torn, self.spark, self.catalog))
+        retry_conflicts(partial(commit.forget_torn, self.spark, self.catalog))
 
     def _reconcile(self, version: int | None = None) -> None:
-        if self._untouched:
+        if self.batch.run.began_empty:
             return
         images = self.source.read(self.spark, version)
         self.batch.run.deleted += reconcile(self.spark, images, self.catalog)
@@ -222,8 +223,8 @@ def reconcile(spark: SparkSession, images: DataFrame, catalog: Catalog) -> int:
     What starts anew tells nothing of the images that left before.
     """
     for table in (catalog.image_detections, catalog.garment_crops, catalog.garments):
-        tables.retry_conflicts(partial(commit.delete_strays, spark, table, images))
-    return tables.retry_conflicts(
+        retry_conflicts(partial(commit.delete_strays, spark, table, images))
+    return retry_conflicts(
         partial(commit.delete_strays, spark, catalog.image_status, images)
     )
 

@@ -18,7 +18,7 @@ from rich.progress import Progress as Bar
 from rich.table import Table as TextTable
 
 from jeans_udf.runs import Run
-from jeans_udf.tables import Output
+from jeans_udf.table_names import Output
 
 LINE_SECONDS = 60.0
 

@@ -9,7 +9,7 @@ from jeans_udf import commit, folders, tables
 from jeans_udf.errors import TableError
 from jeans_udf.run_log import recorded
 from jeans_udf.runs import Run
-from jeans_udf.tables import Output
+from jeans_udf.table_names import Output
 
 
 def rollback(

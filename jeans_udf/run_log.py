@@ -13,12 +13,14 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from jeans_udf import tables
+from jeans_udf.conflicts import WriteConflict, retry_conflicts
 from jeans_udf.drift import drift_by_group, stability_index
 from jeans_udf.errors import EXIT_FAILED, EXIT_OVER_LIMIT
 from jeans_udf.lease import BusyError, Heartbeat, holder, wait_step
 from jeans_udf.runs import Run
 from jeans_udf.schemas import TAGGING_RUNS
-from jeans_udf.tables import Table, Txn, WriteConflict
+from jeans_udf.table_names import Table
+from jeans_udf.tables import Txn
 from jeans_udf.vocabulary import Vocabulary
 
 LIBRARIES = (
@@ -109,9 +111,9 @@ def end_row(spark: SparkSession, table: Table, run: Run) -> None:
 
     def write() -> None:
         merge = tables.merge_into(table, frame, F.expr("t.run_id = s.run_id"))
-        tables.run_merge(spark, merge.whenMatchedUpdate(set=columns))
+        merge.whenMatchedUpdate(set=columns).execute()
 
-    tables.retry_conflicts(write)
+    retry_conflicts(write)
 
 
 def measure_drift(spark: SparkSession, table: Table, run: Run, vocabulary: Vocabulary) -> None:
@@ -168,9 +170,9 @@ def _close_dead(spark: SparkSession, table: Table, run_ids: list[str]) -> None:
 
     def write() -> None:
         merge = tables.merge_into(table, dead, F.expr("t.run_id = s.run_id"))
-        tables.run_merge(spark, merge.whenMatchedUpdate("t.ended_at IS NULL", set=values))
+        merge.whenMatchedUpdate("t.ended_at IS NULL", set=values).execute()
 
-    tables.retry_conflicts(write)
+    retry_conflicts(write)
 
 
 def _frame(spark: SparkSession, run: Run, driver: str | None) -> DataFrame:

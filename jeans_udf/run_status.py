@@ -17,7 +17,7 @@ from jeans_udf.commit import catalog_of
 from jeans_udf.lease import holder
 from jeans_udf.run_log import standing_runs
 from jeans_udf.sources import Source
-from jeans_udf.tables import Output
+from jeans_udf.table_names import Output
 
 LAST = 10
 

@@ -78,6 +78,11 @@ class Run:
         self.tagging_seconds += seconds
 
     @property
+    def began_empty(self) -> bool:
+        """Whether nothing had ever been written to the output: nothing to look for there."""
+        return set(self.tables_before.values()) == {0}
+
+    @property
     def rejected_fraction(self) -> float:
         return self.statuses["rejected"] / self.images if self.images else 0.0
 

@@ -17,7 +17,7 @@ from pyspark.sql import types as T
 
 from jeans_udf import folders, tables
 from jeans_udf.errors import TableError
-from jeans_udf.tables import Table
+from jeans_udf.table_names import Table
 
 KEYS = T.StructType(
     [T.StructField("image_id", T.StringType()), T.StructField("product_id", T.StringType())]

@@ -1,55 +1,27 @@
-"""Delta tables, by name or by directory: find, check, create, append, merge.
+"""Delta tables: find, check, create, append, merge.
 
-The only module that imports Delta's Python API. A name is checked against a pattern and quoted,
-a directory goes to Delta as a path: neither is ever pasted into SQL as it came.
+The only module that imports Delta's Python API, but for the errors in `conflicts`.
 """
 
 from __future__ import annotations
 
-import os
-import random
-import re
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from delta.exceptions import (
-    ConcurrentAppendException,
-    ConcurrentDeleteDeleteException,
-    ConcurrentDeleteReadException,
-    ConcurrentTransactionException,
-    ConcurrentWriteException,
-    DeltaConcurrentModificationException,
-    MetadataChangedException,
-)
 from delta.tables import DeltaMergeBuilder, DeltaTable
+from pyspark import inheritable_thread_target
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 
 from jeans_udf import folders
 from jeans_udf.errors import TableError
-
-NAME = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+){0,2}")
-SCHEMA_NAME = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)?")
-
-WriteConflict = (
-    ConcurrentAppendException,
-    ConcurrentDeleteDeleteException,
-    ConcurrentDeleteReadException,
-    ConcurrentTransactionException,
-    ConcurrentWriteException,
-    DeltaConcurrentModificationException,
-    MetadataChangedException,
-)
-"""Another writer's commit came first. Delta's exceptions do not derive from one another."""
+from jeans_udf.table_names import Output, Table
 
 Result = TypeVar("Result")
-
-ATTEMPTS = 6
-"""Tries of a commit that others get in the way of: about a minute."""
 
 PROPERTIES = {
     "delta.enableChangeDataFeed": "true",
@@ -59,65 +31,11 @@ PROPERTIES = {
 
 
 @dataclass(frozen=True)
-class Table:
-    """A reference to a Delta table: a directory or a name of one to three parts."""
-
-    text: str
-    is_path: bool
-
-    def __str__(self) -> str:
-        return self.text
-
-    @property
-    def sql(self) -> str:
-        """How SQL names it, quoted."""
-        if self.is_path:
-            return "delta.`" + self.text.replace("`", "``") + "`"
-        return ".".join(f"`{part}`" for part in self.text.split("."))
-
-
-@dataclass(frozen=True)
-class Output:
-    """Where a job's tables lie: each a directory within a directory, or a table of a schema."""
-
-    text: str
-    is_path: bool
-
-    def table(self, name: str) -> Table:
-        separator = "/" if self.is_path else "."
-        return Table(self.text + separator + name, self.is_path)
-
-
-@dataclass(frozen=True)
 class Txn:
     """Marks a write: Delta skips one of the same ``app`` whose version is not above its last."""
 
     app: str
     version: int
-
-
-def parse_table(text: str) -> Table:
-    """``text`` with a slash is a directory (or URI), otherwise a name."""
-    if "/" in text:
-        return Table(_absolute(text), is_path=True)
-    if not NAME.fullmatch(text):
-        raise TableError(
-            f"table {text!r}: wanted a directory (with a slash, as ./{text or 'images'}) or a name "
-            "of one to three parts of [a-z0-9_], as catalog.schema.table"
-        )
-    return Table(text, is_path=False)
-
-
-def parse_output(text: str) -> Output:
-    """``text`` with a slash is a directory (or URI), otherwise a schema's name."""
-    if "/" in text:
-        return Output(_absolute(text), is_path=True)
-    if not SCHEMA_NAME.fullmatch(text):
-        raise TableError(
-            f"output {text!r}: wanted a directory (with a slash, as ./{text or 'tags'}) or a "
-            "schema of one or two parts of [a-z0-9_], as catalog.schema"
-        )
-    return Output(text, is_path=False)
 
 
 def work_folder(spark: SparkSession, output: Output) -> str:
@@ -292,6 +210,12 @@ def restore(spark: SparkSession, table: Table, version: int) -> None:
         ) from None
 
 
+def marked(spark: SparkSession, txn: Txn) -> AbstractContextManager[None]:
+    """Marks every write of the block: each table may be written once in it."""
+    prefix = "spark.databricks.delta.write."
+    return settings(spark, {f"{prefix}txnAppId": txn.app, f"{prefix}txnVersion": str(txn.version)})
+
+
 def append(frame: DataFrame, table: Table, txn: Txn | None = None) -> None:
     """Add rows in one commit."""
     writer = frame.write.format("delta").mode("append")
@@ -309,27 +233,11 @@ def merge_into(table: Table, rows: DataFrame, condition: str) -> DeltaMergeBuild
     return target.merge(rows.alias("s"), condition)
 
 
-def run_merge(spark: SparkSession, merge: DeltaMergeBuilder, txn: Txn | None = None) -> None:
-    """Commit a MERGE. It takes its transaction mark from the session, having no options."""
-    prefix = "spark.databricks.delta.write."
-    marks = {} if txn is None else {"txnAppId": txn.app, "txnVersion": str(txn.version)}
-    with settings(spark, {prefix + key: value for key, value in marks.items()}):
-        merge.execute()
-
-
-def retry_conflicts(write: Callable[[], Result]) -> Result:
-    """Do ``write`` again when another writer's commit came first, as OPTIMIZE's or VACUUM's.
-
-    It must read what it needs anew each time. Raises Delta's own error after `ATTEMPTS`.
-    """
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            return write()
-        except WriteConflict:
-            if attempt == ATTEMPTS:
-                raise
-            time.sleep(random.uniform(0.5, 1.5) * 2 ** (attempt - 1))
-    raise AssertionError("the last attempt returns or raises")
+def at_once(spark: SparkSession, looks: Sequence[Callable[[], Result]]) -> list[Result]:
+    """Results of independent steps, taken beside one another: each waits mostly for Delta's log."""
+    with ThreadPoolExecutor(max(1, len(looks))) as pool:
+        begun = [pool.submit(inheritable_thread_target(spark)(look)) for look in looks]
+        return [each.result() for each in begun]
 
 
 @contextmanager
@@ -358,11 +266,6 @@ def _detail(spark: SparkSession, table: Table) -> T.Row:
     row = _delta(spark, table).detail().first()
     assert row is not None
     return row
-
-
-def _absolute(text: str) -> str:
-    # A relative directory must mean the same to the driver, to executors and in views.
-    return text.rstrip("/") if ":/" in text else os.path.abspath(text)
 
 
 def _first_line(error: Exception) -> str:

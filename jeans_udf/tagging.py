@@ -15,7 +15,7 @@ from jeans_udf.run_log import measure_drift, recorded
 from jeans_udf.runs import Run
 from jeans_udf.sources import Source, open_source
 from jeans_udf.staging import Tag
-from jeans_udf.tables import Output, Table
+from jeans_udf.table_names import Output, Table
 from jeans_udf.thresholds import detector_identity
 from jeans_udf.udf import tag_images
 from jeans_udf.views import publish_views

@@ -10,7 +10,7 @@ from pyspark.sql import types as T
 
 from jeans_udf import folders
 from jeans_udf.schemas import IMAGE_STATUS, garments_schema
-from jeans_udf.tables import Output
+from jeans_udf.table_names import Output
 from jeans_udf.vocabulary import Vocabulary
 
 SQL = Path(__file__).with_name("views")

@@ -31,7 +31,7 @@ from jeans_udf.report.page import plain_text, write_page
 from jeans_udf.report.read import ReportOptions, read_report
 from jeans_udf.runs import Run
 from jeans_udf.session import build_session
-from jeans_udf.tables import Output, Table, parse_output, parse_table
+from jeans_udf.table_names import Output, Table, parse_output, parse_table
 from jeans_udf.tagging import run_tagging
 from jeans_udf.vocabulary import Vocabulary
 

@@ -15,7 +15,7 @@ from jeans_udf.errors import EXIT_OK, EXIT_USAGE, UsageError
 from jeans_udf.ingest import Ingested, Reading, ingest
 from jeans_udf.listing import Files, list_folder, read_listing
 from jeans_udf.session import build_session
-from jeans_udf.tables import parse_table
+from jeans_udf.table_names import parse_table
 
 MORE = """\
 A run makes one commit, and none when nothing differs. Bytes are compared by their SHA-256.

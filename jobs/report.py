@@ -11,7 +11,7 @@ from jeans_udf.errors import EXIT_OK, EXIT_USAGE, ConfigError, UsageError
 from jeans_udf.report.page import write_page
 from jeans_udf.report.read import ReportOptions, read_report
 from jeans_udf.session import build_session
-from jeans_udf.tables import parse_output, parse_table
+from jeans_udf.table_names import parse_output, parse_table
 
 MOST_SAMPLES = 200
 EXAMPLES = """\

@@ -26,7 +26,7 @@ from jeans_udf.run_status import print_state, read_state
 from jeans_udf.runs import Run
 from jeans_udf.session import build_session
 from jeans_udf.sources import open_source
-from jeans_udf.tables import Output, parse_output, parse_table
+from jeans_udf.table_names import Output, parse_output, parse_table
 from jeans_udf.tagging import run_tagging
 
 MORE = """\

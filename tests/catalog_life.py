@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 from stub_tagger import VOCABULARY, expected_status, looked_at, stub_tag_images
 
@@ -19,8 +20,10 @@ from jeans_udf.pipeline import PLAIN, Refresh
 from jeans_udf.runs import Run
 from jeans_udf.schemas import PRODUCT_IMAGES
 from jeans_udf.sources import open_source
-from jeans_udf.tables import Output, Table, parse_output, parse_table
+from jeans_udf.table_names import Output, Table, parse_output, parse_table
 from jeans_udf.tagging import carry_out
+
+TABLES = ("image_status", "garments", "garment_crops")
 
 Images = dict[str, tuple[str | None, bytes | None]]
 """image_id -> product_id and bytes."""
@@ -81,15 +84,14 @@ class Life:
     def note(self, name: str, run: Run) -> Step:
         """What the tables hold now, under a name."""
         calls = self.folder / "calls"
-        catalog = commit.catalog_of(self.output)
-        three = (catalog.image_status, catalog.garments, catalog.garment_crops)
-        status, garments, crops = (tables.read_table(self.spark, t).collect() for t in three)
+        three = [DeltaTable(f"{self.output.text}/{table}") for table in TABLES]
+        status, garments, crops = (list(t.to_pandas().itertuples()) for t in three)
         assert len({row.image_id for row in status}) == len(status)
         assert len({row.garment_id for row in garments}) == len(garments)
         self.steps[name] = Step(
             run=run,
             looked_at=looked_at(calls),
-            versions=[tables.table_version(self.spark, table) for table in three],
+            versions=[t.version() for t in three],
             rows={r.image_id: (r.product_id, r.status, r.garments, r.model_version)
                   for r in status},
             garments={r.garment_id: f"{r.image_id} {r.product_id} {r.wash} {r.model_version}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+import time
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -45,8 +46,12 @@ def stub_tag_images(
     model_version: str,
     vocabulary: Vocabulary = VOCABULARY,
     count: Counters | None = None,
+    seconds: float = 0.0,
 ) -> DataFrame:
-    """The stub in the place of `udf.tag_images`; ``calls`` is the folder of the work done."""
+    """The stub in the place of `udf.tag_images`; ``calls`` is the folder of the work done.
+
+    An image takes ``seconds``.
+    """
     schema = staged_schema(vocabulary)
     folder = str(calls)
 
@@ -55,6 +60,7 @@ def stub_tag_images(
             rows = [_row(row, model_version) for row in frame.itertuples(index=False)]
             for row in rows:
                 Path(folder, uuid.uuid4().hex).write_text(row["image_id"])
+                time.sleep(seconds)
                 if count is not None:
                     count(1, row["garments"], {row["reason"]: 1} if row["reason"] else {})
             yield pd.DataFrame(rows, columns=schema.names)

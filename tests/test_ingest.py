@@ -12,7 +12,7 @@ from jeans_udf import tables
 from jeans_udf.errors import TableError
 from jeans_udf.ingest import Ingested, Reading, _parts, ingest
 from jeans_udf.listing import SourceFile, list_folder, read_listing
-from jeans_udf.tables import Table, parse_table
+from jeans_udf.table_names import Table, parse_table
 
 
 def contents(spark: SparkSession, table: Table) -> dict[str, bytes | None]:

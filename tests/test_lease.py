@@ -18,7 +18,7 @@ from jeans_udf.lease import BusyError, Driver, Heartbeat, beat_file, holder
 from jeans_udf.run_log import DIED, free_run_id, recorded
 from jeans_udf.runs import Run
 from jeans_udf.schemas import TAGGING_RUNS
-from jeans_udf.tables import Table, parse_table
+from jeans_udf.table_names import Table, parse_table
 
 
 @pytest.fixture

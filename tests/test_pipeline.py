@@ -18,7 +18,7 @@ from jeans_udf import commit, pipeline, tables
 from jeans_udf.errors import TableError
 from jeans_udf.schemas import PRODUCT_IMAGES
 from jeans_udf.sources import open_source
-from jeans_udf.tables import parse_output, parse_table
+from jeans_udf.table_names import parse_output, parse_table
 from jeans_udf.vocabulary import parse_vocabulary
 
 FIRST = {

@@ -9,7 +9,7 @@ from rich.console import Console
 from test_runs import a_run
 
 from jeans_udf.progress import Counters, Display, print_summary
-from jeans_udf.tables import Output
+from jeans_udf.table_names import Output
 
 
 class Clock:

@@ -21,7 +21,7 @@ from jeans_udf.run_status import read_state
 from jeans_udf.runs import Run
 from jeans_udf.schemas import PRODUCT_IMAGES
 from jeans_udf.sources import open_source
-from jeans_udf.tables import Table
+from jeans_udf.table_names import Table
 
 FIRST: Images = {
     "a": ("p1", b"2 dark"), "b": ("p1", b"1 dark"), "c": ("p2", b"broken"), "d": ("p3", b"0"),

@@ -38,7 +38,7 @@ from jeans_udf.report.queries import example_queries
 from jeans_udf.report.read import ReportOptions, read_report
 from jeans_udf.schemas import GARMENT_CROPS, IMAGE_STATUS, PRODUCT_IMAGES, TAGGING_RUNS
 from jeans_udf.schemas import garments_schema as schema_of_garments
-from jeans_udf.tables import parse_output, parse_table
+from jeans_udf.table_names import parse_output, parse_table
 from jeans_udf.vocabulary import load_vocabulary
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -182,6 +182,17 @@ def test_the_counts_on_the_page_add_up() -> None:
     for words in ("8.4 images a second", "1 of 12,000 shown", "2026-05-04 13:37 UTC"):
         assert words in text, words
     assert "24 min 24 s" in text
+
+
+def test_drift_of_the_last_run_is_told() -> None:
+    run = RunSummary("r-7", MOMENT, MOMENT, 500, 0, 500, 0, 8.0, 60.0, "m", 3,
+                     drift={"wash": 0.41, "fit": 0.02}, max_drift=0.25)  # fmt: skip
+    text = Page(render_page(report_of(runs=(run,)))).text
+    assert "limit 0.25): Fit 0.02, Wash 0.41." in text
+    assert "Over the limit: Wash." in text and "--rollback r-7" in text
+    calm = Page(render_page(report_of(runs=(replace(run, drift={"wash": 0.1}),)))).text
+    assert "Wash 0.10." in calm and "Over the limit" not in calm
+    assert "Drift" not in Page(render_page(report_of(runs=(replace(run, drift={}),)))).text
 
 
 def test_bars_are_as_long_as_their_counts() -> None:

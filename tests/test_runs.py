@@ -14,7 +14,7 @@ from jeans_udf.errors import TableError
 from jeans_udf.run_log import recorded
 from jeans_udf.runs import Run, Tally
 from jeans_udf.schemas import TAGGING_RUNS
-from jeans_udf.tables import parse_table
+from jeans_udf.table_names import parse_table
 
 
 def a_run(run_id: str = "r1", rejected: int = 0, budget: float = 0.2) -> Run:

@@ -11,7 +11,8 @@ from pyspark.sql import types as T
 from jeans_udf import tables
 from jeans_udf.errors import TableError
 from jeans_udf.schemas import PRODUCT_IMAGES
-from jeans_udf.tables import Table, Txn, parse_output, parse_table
+from jeans_udf.table_names import Table, parse_output, parse_table
+from jeans_udf.tables import Txn
 
 COLUMNS = T.StructType(
     [
@@ -63,10 +64,10 @@ def test_a_marked_write_happens_once(spark: SparkSession, table: Table) -> None:
         tables.append(rows, table, Txn("app", 3))
     other = spark.createDataFrame([("b", 2)], COLUMNS).coalesce(1)
     for _ in range(2):
-        merge = tables.merge_into(table, other, "t.key = s.key").whenNotMatchedInsertAll()
-        tables.run_merge(spark, merge, Txn("app", 4))
-        merge = tables.merge_into(table, other, "false").whenNotMatchedInsertAll()
-        tables.run_merge(spark, merge, Txn("app", 4))
+        for condition in ("t.key = s.key", "false"):
+            merge = tables.merge_into(table, other, condition).whenNotMatchedInsertAll()
+            with tables.marked(spark, Txn("app", 4)):
+                merge.execute()
 
     assert sorted(r.key for r in tables.read_table(spark, table).collect()) == ["a", "b"]
     assert tables.table_version(spark, table) == 2

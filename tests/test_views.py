@@ -12,7 +12,7 @@ from stub_tagger import VOCABULARY
 
 from jeans_udf import tables
 from jeans_udf.schemas import IMAGE_STATUS, garments_schema
-from jeans_udf.tables import Output, parse_output
+from jeans_udf.table_names import Output, parse_output
 from jeans_udf.views import publish_views
 
 IMAGES = [

@@ -146,6 +146,8 @@ def run_summary(row: Row) -> RunSummary:
         wall_seconds=row["wall_seconds"],
         model_version=row["model_version"],
         exit_code=row["exit_code"],
+        drift=row["drift"] or {},
+        max_drift=row["max_drift"],
     )
 
 

@@ -58,9 +58,11 @@ def latest_runs(runs: DataFrame) -> tuple[RunSummary, ...]:
     """The last ones, the latest first."""
     columns = [
         "run_id", "started_at", "ended_at", "images", "deleted", "garments", "status_counts",
-        "images_per_second", "wall_seconds", "model_version", "exit_code",
+        "images_per_second", "wall_seconds", "model_version", "exit_code", "drift",
     ]  # fmt: skip
-    latest = runs.select(*columns).orderBy(F.desc("started_at"), "run_id").limit(LATEST_RUNS)
+    # Of the configuration this is all that the page shows.
+    limit = F.get_json_object("config", "$.drift.max_index").cast("double").alias("max_drift")
+    latest = runs.select(*columns, limit).orderBy(F.desc("started_at"), "run_id").limit(LATEST_RUNS)
     return tuple(run_summary(row.asDict(recursive=True)) for row in latest.collect())
 
 

@@ -105,6 +105,15 @@ class RunSummary:
     wall_seconds: float | None
     model_version: str | None
     exit_code: int | None
+    drift: Mapping[str, float] = field(default_factory=dict)
+    """Population stability index by group, against the run before."""
+    max_drift: float | None = None
+    """Above it the run ended with exit code 3."""
+
+    def drifted(self) -> list[str]:
+        """Groups above the limit."""
+        limit = self.max_drift
+        return [] if limit is None else [g for g, index in self.drift.items() if index > limit]
 
 
 @dataclass(frozen=True)

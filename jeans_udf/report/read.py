@@ -22,7 +22,8 @@ from jeans_udf.report.pictures import Album
 from jeans_udf.report.queries import example_queries
 from jeans_udf.report.samples import AnyCard, Frames, make_cards, sample_images
 from jeans_udf.sources import open_source
-from jeans_udf.tables import Output, Table, read_table, require_table
+from jeans_udf.table_names import Output, Table
+from jeans_udf.tables import read_table, require_table
 
 Card = TypeVar("Card", PhotoCard, RejectedCard)
 LARGEST_BARS = 16

@@ -188,10 +188,10 @@ def test_drift_of_the_last_run_is_told() -> None:
     run = RunSummary("r-7", MOMENT, MOMENT, 500, 0, 500, 0, 8.0, 60.0, "m", 3,
                      drift={"wash": 0.41, "fit": 0.02}, max_drift=0.25)  # fmt: skip
     text = Page(render_page(report_of(runs=(run,)))).text
-    assert "limit 0.25): Fit 0.02, Wash 0.41." in text
-    assert "Over the limit: Wash." in text and "--rollback r-7" in text
+    assert "limit 0.25): fit 0.02, wash 0.41." in text
+    assert "Over the limit: wash." in text and "--rollback r-7" in text
     calm = Page(render_page(report_of(runs=(replace(run, drift={"wash": 0.1}),)))).text
-    assert "Wash 0.10." in calm and "Over the limit" not in calm
+    assert "wash 0.10." in calm and "Over the limit" not in calm
     assert "Drift" not in Page(render_page(report_of(runs=(replace(run, drift={}),)))).text
 
 

@@ -98,17 +98,18 @@ def rows_of(spark: SparkSession, count: int) -> DataFrame:
     )
 
 
-def changes(place: Place, changed: float) -> dict[str, str]:
+def changes(spark: SparkSession, place: Place, changed: float) -> dict[str, str]:
     """SQL that changes the source, by the name of the run after it."""
     every = round(1 / changed)
-    table = parse_table(place.source).sql
-    images = f"(SELECT image_id, row_number() OVER (ORDER BY image_id) AS n FROM {table})"
-    spread = f"image_id IN (SELECT image_id FROM {images} WHERE n % {every} = 7)"
-    beside = f"image_id IN (SELECT image_id FROM {images} WHERE n <= {place.count // every})"
+    table = parse_table(place.source)
+    keys = tables.read_table(spark, table).select("image_id").orderBy("image_id")
+    last = keys.limit(max(1, place.count // every)).agg(F.max("image_id")).collect()[0][0]
+    spread = f"pmod(xxhash64(image_id), {every}) = 7"
     return {
-        "spread": f"UPDATE {table} SET image = concat(image, X'00') WHERE {spread}",
-        "neighbours": f"UPDATE {table} SET image = concat(image, X'01') WHERE {beside}",
-        "metadata": f"UPDATE {table} SET product_id = 'other' WHERE {spread}",
+        "spread": f"UPDATE {table.sql} SET image = concat(image, X'00') WHERE {spread}",
+        "neighbours": f"UPDATE {table.sql} SET image = concat(image, X'01') "
+        f"WHERE image_id <= '{last}'",
+        "metadata": f"UPDATE {table.sql} SET product_id = 'other' WHERE {spread}",
     }
 
 
@@ -244,7 +245,7 @@ def main() -> int:
                 pictures, run = rows_of(spark, count), partial(run_stub, spark, place)
             put_source(spark, place, pictures, ROWS_A_FILE[args.what])
             steps: dict[str, str | None] = {"first": None, "nothing new": None}
-            steps |= changes(place, args.changed)
+            steps |= changes(spark, place, args.changed)
             for name, sql in steps.items():
                 if sql:
                     spark.sql(sql)

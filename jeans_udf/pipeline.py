@@ -15,7 +15,7 @@ from functools import partial
 
 from pyspark.sql import DataFrame, SparkSession
 
-from jeans_udf import changes, commit, compare, folders, tables
+from jeans_udf import changes, commit, compare, folders, repair, tables
 from jeans_udf.batch import BatchTagger
 from jeans_udf.checkpoints import Work, begin_full_pass, clean_up, find_work, forget_stream
 from jeans_udf.commit import Catalog
@@ -208,7 +208,7 @@ class Flow:
         if self.batch.run.began_empty:
             return
         # Found by what they hold: the batch that a crashed run was at may never come again.
-        retry_conflicts(partial(commit.forget_torn, self.spark, self.catalog))
+        retry_conflicts(partial(repair.forget_torn, self.spark, self.catalog))
 
     def _reconcile(self, version: int | None = None) -> None:
         if self.batch.run.began_empty:
@@ -223,9 +223,9 @@ def reconcile(spark: SparkSession, images: DataFrame, catalog: Catalog) -> int:
     What starts anew tells nothing of the images that left before.
     """
     for table in (catalog.image_detections, catalog.garment_crops, catalog.garments):
-        retry_conflicts(partial(commit.delete_strays, spark, table, images))
+        retry_conflicts(partial(repair.delete_strays, spark, table, images))
     return retry_conflicts(
-        partial(commit.delete_strays, spark, catalog.image_status, images)
+        partial(repair.delete_strays, spark, catalog.image_status, images)
     )
 
 

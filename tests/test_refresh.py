@@ -76,7 +76,8 @@ def test_a_folder_of_parquet_is_compared(life: Life) -> None:
         frame.repartition(2).write.mode("overwrite").parquet(life.source.text)
 
     write(FIRST)
-    first = life.run("first", batch={"max_bytes": "10b"})
+    # What has no bytes counts for 200 kB: two batches.
+    first = life.run("first", batch={"max_bytes": "100k"})
     check(first, FIRST, "m1")
     assert first.versions[0] > 1, "several batches"
     assert life.run("nothing new").looked_at == []
@@ -183,7 +184,7 @@ def test_a_full_pass_goes_on_after_a_crash(life: Life) -> None:
     life.run("first")
     full = Refresh(full=True)
     one = {"batch": {"max_files": 1}}
-    life.run("first full", refresh=full, **one)
+    life.run("first full", refresh=full)
     assert life.steps["first full"].looked_at == sorted(FIRST)
     assert life.steps["first full"].run.kind == "full"
     life.crash_after_batches(1, refresh=full, **one)

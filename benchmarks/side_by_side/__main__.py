@@ -98,12 +98,12 @@ def run(options: argparse.Namespace) -> None:
     )  # fmt: skip
     images, left_out = prepare(work, options.images, options.limit, delta="job" in rows)
     say(f"{images} photos ({left_out} unreadable files left out), {cores()} cores")
+    chosen: dict[str, Split] = {}
+    tried: dict[str, dict[str, list[float]]] = {}
     if options.split:
-        chosen, tried = {"decoding_loop": options.split, "bare_loop": options.split}, {}
-    elif set(rows) <= {"job", "default_predictor", "predict_batch_udf"}:
-        # Spark has its own split: a task for each core.
-        chosen, tried = {}, {}
-    else:
+        chosen = {"decoding_loop": options.split, "bare_loop": options.split}
+    # Spark has its own split: a task for each core.
+    elif not set(rows) <= {"job", "default_predictor", "predict_batch_udf"}:
         chosen, tried = find_splits(rows, work, cores(), min(images, TRIAL_PHOTOS), say)
 
     def work_of(row: str) -> Workload:

@@ -34,7 +34,7 @@ class Difference:
         if not self.differing:
             return "equal"
         kinds = {"in one only": self.missing, "other count": self.other_count,
-                 "other category": self.other_categories, "other labels": self.other_labels}  # fmt: skip
+                 "other category": self.other_categories, "other labels": self.other_labels}
         told = ", ".join(f"{count} {kind}" for kind, count in kinds.items() if count)
         return f"{self.differing} of {self.images} images differ: {told}"
 

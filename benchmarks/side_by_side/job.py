@@ -1,23 +1,24 @@
 """This job: `run_tagging` from a Delta source to the committed Delta tables, in local mode.
 
-The clock is the run's own, ``tagging_seconds``: reading, the models in their own processes, staging,
-the commits. What a run costs whatever its size (its checks, planning, views, its row) is told
-beside it as ``whole_run``. A run over a few photos goes before, as it does where a session stays up.
+The clock is the run's own, ``tagging_seconds``: reading, the models in their own processes,
+staging, the commits. What a run costs whatever its size (its checks, planning, views, its row) is
+told beside it as ``whole_run``. A run over a few photos goes before, in the same session.
 """
 
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from deltalake import DeltaTable
+from pyspark.sql import SparkSession
 
 from benchmarks.side_by_side.outcome import Clock, Outcome, Outputs, outputs_of
-from benchmarks.side_by_side.workload import Workload
+from benchmarks.side_by_side.workload import Split, Workload
 from jeans_udf.runs import Run
 from jeans_udf.session import build_session
 from jeans_udf.table_names import parse_output, parse_table
 from jeans_udf.tagging import run_tagging
-from pyspark.sql import SparkSession
 
 
 def measure(work: Workload) -> Outcome:
@@ -38,10 +39,7 @@ def measure(work: Workload) -> Outcome:
 
 
 def _run(spark: SparkSession, work: Workload, name: str) -> Run:
-    config = work.config()
-    config = config.model_copy(
-        update={"device": config.device.model_copy(update={"threads": 1})}
-    )
+    config = replace(work, split=Split(1, 1)).config()
     output = parse_output(f"{work.fresh(f'job-{name}')}/")
     source = parse_table(f"{work.path(name)}.delta/")
     return run_tagging(spark, source, output, work.open_bundle(), config)
@@ -50,7 +48,7 @@ def _run(spark: SparkSession, work: Workload, name: str) -> Run:
 def tagged(output: str) -> Outputs:
     """The garments of every image in the job's tables; images without one have none."""
     garments: dict[str, list[dict[str, object]]] = {}
-    for key in DeltaTable(f"{output}/image_status").to_pyarrow_table(["image_id"])["image_id"]:
+    for key in DeltaTable(f"{output}/image_status").to_pyarrow_table(columns=["image_id"])[0]:
         garments[key.as_py()] = []
     table = DeltaTable(f"{output}/garments").to_pyarrow_table(
         columns=["image_id", "category", "attributes"]

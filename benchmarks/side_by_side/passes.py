@@ -35,8 +35,10 @@ def open_tagger(work: Workload) -> Tagger:
     """The bundle's models in this process, on ``work.split.threads`` threads, warm."""
     torch.set_num_threads(work.split.threads)
     config = work.config()
-    tagger = Tagger(work.open_bundle(), config, torch.device(task_device(config.device.kind, None)))
-    for batch in batches(decode_files(tagger, work, work.files("warm")), config.device.batch_pixels):
+    device = torch.device(task_device(config.device.kind, None))
+    tagger = Tagger(work.open_bundle(), config, device)
+    warm = decode_files(tagger, work, work.files("warm"))
+    for batch in batches(warm, config.device.batch_pixels):
         find(tagger, batch)
     return tagger
 

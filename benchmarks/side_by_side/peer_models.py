@@ -70,7 +70,7 @@ class PeerModels:
         class_scores = class_scores_of(instances, keep, len(self.vocabulary.categories)).numpy()
         one_each = instances[keep]
         masks = one_each.pred_masks.numpy() if one_each.has("pred_masks") else None
-        found = []
+        found: list[dict[str, Any]] = []
         for i, kind in enumerate(one_each.pred_classes.tolist()):
             if float(one_each.scores[i]) < self.shown[kind] or len(found) == self.max_garments:
                 continue

@@ -35,8 +35,10 @@ def measure(work: Workload) -> Outcome:
     batch_size = work.batch_size or BATCH_SIZE
     own = replace(work, split=Split(work.cores, 1))
     garments = StructField("garments", from_arrow_type(SCHEMA.field("garments").type))
+    in_worker = replace(own, split=Split(1, 1))
+    make: Any = lambda: make_predict(in_worker)  # noqa: E731  (Spark's types know one column)
     tag = predict_batch_udf(
-        lambda: make_predict(replace(own, split=Split(1, 1))),
+        make,
         return_type=StructType([garments]),
         batch_size=batch_size,
     )

@@ -1,9 +1,9 @@
 """Ray Data: `map_batches` with a callable class, whose actors hold the models.
 
-After its documentation: https://docs.ray.io/en/latest/data/batch_inference.html (a class that loads
-the model in ``__init__``, `ActorPoolStrategy` of a fixed size, a batch size, ``num_cpus`` for an
-actor) and https://docs.ray.io/en/latest/data/performance-tips.html. Decoding is in the actors too: a
-stage of its own, which pays beside a GPU, would only send pixels through the object store here.
+After its documentation: https://docs.ray.io/en/latest/data/batch_inference.html (a class that
+loads the model in ``__init__``, `ActorPoolStrategy` of a fixed size, a batch size, ``num_cpus`` for
+an actor) and https://docs.ray.io/en/latest/data/performance-tips.html. Decoding is in the actors
+too: a stage of its own, which pays beside a GPU, would send pixels through the object store here.
 """
 
 from __future__ import annotations

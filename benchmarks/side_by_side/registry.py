@@ -45,7 +45,7 @@ ROWS: dict[str, Row] = {
     "decoding_loop": Row("bare loop with decoding", f"{_HERE}.loop", "decoding_loop",
                          "reading files, decode, detect, cut, classify", split_found=True),
     "job": Row("this job", f"{_HERE}.job", "measure",
-               "reading Delta, decode, detect, cut, classify, PNG and RLE, commits to Delta tables"),
+               "reading Delta, decode, detect, cut, classify, PNG and RLE, commits to Delta"),
     "default_predictor": Row("pandas UDF, DefaultPredictor and learn.predict",
                              f"{_HERE}.default_predictor", "measure", _ALL, allocator_kept=False),
     "predict_batch_udf": Row("Spark's predict_batch_udf", f"{_HERE}.predict_batch", "measure",
@@ -68,10 +68,8 @@ def choose_rows(names: Sequence[str] | None) -> list[str]:
             known = [f"{letter} {row}" for letter, row in letters.items()]
             raise ConfigError(f"row {name!r}: {near_miss(name, [*ROWS])} ({', '.join(known)})")
         wanted.add(key)
-    missing = {
-        key: ROWS[key].needs for key in ROWS
-        if key in wanted and ROWS[key].needs and importlib.util.find_spec(str(ROWS[key].needs)) is None
-    }  # fmt: skip
+    needs = {key: row.needs for key, row in ROWS.items() if key in wanted and row.needs}
+    missing = {key: name for key, name in needs.items() if importlib.util.find_spec(name) is None}
     if missing:
         told = ", ".join(f"{key} needs {package}" for key, package in missing.items())
         raise ConfigError(

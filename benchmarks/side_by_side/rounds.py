@@ -52,9 +52,10 @@ def run_round(row: str, work: Workload) -> dict[str, Any]:
 
 
 def environment(row: str) -> dict[str, str]:
-    """The variables of a row's process: this repository importable, the job's allocator settings."""
+    """Variables of a row's process: this repository importable, the job's allocator settings."""
     values = dict(os.environ)
-    values["PYTHONPATH"] = os.pathsep.join(filter(None, [str(REPOSITORY), values.get("PYTHONPATH")]))
+    path = [str(REPOSITORY), *filter(None, [values.get("PYTHONPATH")])]
+    values["PYTHONPATH"] = os.pathsep.join(path)
     values["TOKENIZERS_PARALLELISM"] = "false"
     if ROWS[row].allocator_kept:
         values |= {

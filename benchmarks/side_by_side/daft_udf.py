@@ -1,9 +1,9 @@
 """Daft: a class UDF, `daft.cls`, with a batch method.
 
-After its documentation: https://docs.daft.ai/en/stable/custom-code/cls/ (the models load in
-``__init__``, once an instance; ``max_concurrency`` instances, each in a process of its own by
-``use_process``; ``daft.method.batch`` with a batch size). It runs on Daft's native runner, which is
-what it takes on one machine.
+After its documentation, "Stateful Class UDFs with @daft.cls" (docs/custom-code/cls.md of Daft's
+repository): the models load in ``__init__``, once an instance; ``max_concurrency`` instances, each
+in a process of its own by ``use_process``; ``daft.method.batch`` with a batch size. It runs on
+Daft's native runner, which is what Daft takes on one machine.
 """
 
 from __future__ import annotations

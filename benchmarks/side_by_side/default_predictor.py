@@ -1,7 +1,8 @@
 """What users write first: a pandas UDF, `DefaultPredictor` for each image, `learn.predict` a crop.
 
-After https://spark.apache.org/docs/latest/api/python/user_guide/sql/arrow_pandas.html (Series to
-Series), https://detectron2.readthedocs.io/en/latest/modules/engine.html (`DefaultPredictor`) and
+After https://spark.apache.org/docs/latest/api/python/reference/pyspark.sql/api/
+pyspark.sql.functions.pandas_udf.html (Series to DataFrame),
+https://detectron2.readthedocs.io/en/latest/modules/engine.html (`DefaultPredictor`) and
 https://docs.fast.ai/learner.html (`Learner.predict`). Plain torch with the system's own allocator,
 one thread a task (as Spark sets it); the models are kept for the worker's life. `peer_models` has
 the models.

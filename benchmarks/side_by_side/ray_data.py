@@ -1,30 +1,37 @@
 """Ray Data: `map_batches` with a callable class, whose actors hold the models.
 
-After its documentation: https://docs.ray.io/en/latest/data/batch_inference.html (a class that
-loads the model in ``__init__``, `ActorPoolStrategy` of a fixed size, a batch size, ``num_cpus`` for
-an actor) and https://docs.ray.io/en/latest/data/performance-tips.html. Decoding is in the actors
-too: a stage of its own, which pays beside a GPU, would send pixels through the object store here.
+After its documentation: https://docs.ray.io/en/latest/data/api/doc/ then
+ray.data.Dataset.map_batches.html (a class that loads the model in ``__init__``, a batch size,
+``num_cpus`` for an actor) and ray.data.ActorPoolStrategy.html (a pool of a fixed size);
+https://docs.ray.io/en/latest/data/performance-tips.html. Decoding is in the actors too: a stage of
+its own, which pays beside a GPU, would send pixels through the object store here.
 """
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-import pyarrow as pa
-import ray
-import ray.data
+# Before the import: no usage figures are sent from a benchmark.
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
-from benchmarks.side_by_side import gate
-from benchmarks.side_by_side.outcome import Outcome, read_outputs
-from benchmarks.side_by_side.workload import Workload
+import pyarrow as pa  # noqa: E402
+import ray  # noqa: E402
+import ray.data  # noqa: E402
+
+from benchmarks.side_by_side import gate  # noqa: E402
+from benchmarks.side_by_side.outcome import Outcome, read_outputs  # noqa: E402
+from benchmarks.side_by_side.workload import Workload  # noqa: E402
 
 BATCH_SIZE = 32
 """Images an actor gets at once. More leave one actor idle at the end, fewer split the canvases."""
-SMALL_TASK = 0.05
-"""Share of a core that reading and writing ask for, so that they need not wait for an actor."""
+CORES_BESIDE = 1
+"""Logical cores beyond the actors': tasks that list, read and write files ask for one each, and
+would wait for ever for actors that hold them all."""
+STORE_BYTES = 1_000_000_000
+"""Memory for photos and rows on their way; Ray would take a third of the machine's."""
 
 
 class Tag:
@@ -47,28 +54,22 @@ def measure(work: Workload) -> Outcome:
     """Parquet through the actors to Parquet."""
     batch_size = work.batch_size or BATCH_SIZE
     ready, output = gate.open_gate(work.path("ray-gate")), work.fresh("ray_data")
-    ray.init(num_cpus=work.cores, include_dashboard=False, log_to_driver=True, **_memory())
+    ray.init(num_cpus=work.cores + CORES_BESIDE, object_store_memory=STORE_BYTES,
+             include_dashboard=False)  # fmt: skip
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
-    small: dict[str, Any] = {"num_cpus": SMALL_TASK}
-    photos = ray.data.read_parquet(f"{work.path('photos')}.parquet", ray_remote_args=small)
+    photos = ray.data.read_parquet(f"{work.path('photos')}.parquet")
     rows = photos.map_batches(
         Tag,
         fn_constructor_args=(work, str(ready)),
         batch_size=batch_size,
         batch_format="pyarrow",
-        # Room for the small tasks beside actors that fill all cores.
-        num_cpus=work.split.threads - 4 * SMALL_TASK,
+        num_cpus=work.split.threads,
         compute=ray.data.ActorPoolStrategy(size=work.split.processes),
     )
-    rows.write_parquet(str(output), ray_remote_args=small)
+    rows.write_parquet(str(output))
     end = time.time()
     ray.shutdown()
     ready_at = gate.opened_at(ready, work.split.processes)
     settings = asdict(work.split) | {"batch_size": batch_size}
     return Outcome(end - ready_at, ready_at, read_outputs(output), settings)
-
-
-def _memory() -> dict[str, Any]:
-    """Room for photos and rows; Ray would take a third of the machine's memory."""
-    return {"object_store_memory": 1_000_000_000}

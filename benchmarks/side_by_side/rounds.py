@@ -20,6 +20,8 @@ from jeans_udf.session import COMMON_SETTINGS
 
 TRIAL_ROUNDS = 2
 """Alternating rounds of each split before the best is chosen."""
+LONGEST_ROUND = 3600
+"""Seconds after which a row hangs."""
 ENVIRONMENT = "spark.executorEnv."
 
 
@@ -38,10 +40,15 @@ def run_round(row: str, work: Workload) -> dict[str, Any]:
     result.unlink(missing_ok=True)
     command = [sys.executable, "-m", "benchmarks.side_by_side.child", row, str(task), str(result)]
     started, begin = time.time(), time.perf_counter()
+    code: int | str
     with log.open("w") as file:
-        code = subprocess.run(
-            command, cwd=REPOSITORY, env=environment(row), stdout=file, stderr=file, check=False
-        ).returncode
+        try:
+            code = subprocess.run(
+                command, cwd=REPOSITORY, env=environment(row), stdout=file, stderr=file,
+                check=False, timeout=LONGEST_ROUND,
+            ).returncode  # fmt: skip
+        except subprocess.TimeoutExpired:
+            code = f"none after {LONGEST_ROUND} s"
     whole = time.perf_counter() - begin
     if code or not result.exists():
         end = log.read_text(errors="replace")[-3000:]

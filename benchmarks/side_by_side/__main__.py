@@ -132,8 +132,11 @@ def write(
         difference = compare(rounds[row][-1]["outputs"], wanted)
         told = "-" if row == reference else str(difference)
         examples[row] = list(difference.examples)
-        found.append(row_figures_of(row, images, rounds[row], told))
+        found.append(figures.row_figures(row, ROWS[row].title, images, rounds[row], told))
     print(figures.table(found))
+    for one in found:
+        for what, seconds in one["further_seconds"].items():
+            print(f"{one['title']}: {what.replace('_', ' ')} {seconds} s")
     for row, lines in examples.items():
         for line in lines:
             print(f"{row}: {line}")
@@ -141,15 +144,9 @@ def write(
     about |= {"compared_with": reference, "examples_of_differences": examples}
     for name, values in (("latest.json", found), ("latest_run.json", about)):
         (results / name).write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
-    subtitle = f"{images} photos, {about['cores']} cores, {about['rounds']} rounds"
+    subtitle = f"{images} photos, {about['cores']} cores, medians of {about['rounds']}"
     draw(found, subtitle, results / "latest.png")
     say(f"written: {results}/latest.json, latest_run.json, latest.png")
-
-
-def row_figures_of(
-    row: str, images: int, rounds: Sequence[dict[str, Any]], difference: str
-) -> dict[str, Any]:
-    return figures.row_figures(row, ROWS[row].title, images, rounds, difference)
 
 
 def say(text: str) -> None:

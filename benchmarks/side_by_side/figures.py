@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 COLUMNS = ("row", "images/s", "slowest-fastest", "of the loop", "garments", "start-up s",
-           "whole s", "settings", "garments against the job's")  # fmt: skip
+           "whole s", "settings", "same garments")  # fmt: skip
 
 
 def row_figures(

@@ -2,12 +2,13 @@ SHELL := /bin/bash
 VENV ?= .venv
 PY := $(VENV)/bin/python
 IMAGES ?=
+BENCHMARK ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint clean
+.PHONY: help setup run test lint benchmark growth clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup:  ## build the environment in .venv (quick when nothing changed)
 	@VENV=$(VENV) bash scripts/setup.sh
@@ -21,6 +22,13 @@ lint: setup  ## style and types
 
 test: lint  ## lint, then every test
 	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+benchmark: setup  ## this job beside what users would pick; IMAGES=DIR, BENCHMARK="--rounds 5"
+	@VENV=$(VENV) bash benchmarks/setup.sh
+	@.venv-benchmark/bin/python -m benchmarks.side_by_side $(if $(IMAGES),--images "$(IMAGES)") $(BENCHMARK)
+
+growth: setup  ## seconds of the job against images and tasks; IMAGES=DIR, BENCHMARK="--count 500"
+	@$(PY) -m benchmarks.growth $(if $(IMAGES),--images "$(IMAGES)") $(BENCHMARK)
 
 clean:  ## remove what runs and tools left behind; keeps .venv
 	@rm -rf build dist runs spark-warehouse metastore_db derby.log .ruff_cache .mypy_cache .pytest_cache .hypothesis

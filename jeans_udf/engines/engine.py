@@ -23,7 +23,7 @@ class Engine(Protocol):
     def run(
         self, part: str, net: nn.Module, example: Sequence[torch.Tensor], *, any_size: bool
     ) -> Run:
-        """``net`` as a callable.
+        """``net``, which is the engine's from then on, as a callable.
 
         ``net`` takes the tensors of ``example`` as positional arguments and gives a tuple of
         tensors. The number of rows may be another in each call; with ``any_size`` so may height

@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 from jeans_udf.errors import ConfigError
 from jeans_udf.models.detector import DUPLICATE_IOU, Detector
 
+
 @pytest.fixture(scope="module")
 def detectors() -> dict[str, Detector]:
     return {name: small_detector(name) for name in ALL}

@@ -6,8 +6,8 @@ import torch
 
 from jeans_udf.errors import ConfigError
 from jeans_udf.models.attributes import decide
-from jeans_udf.models.mirrored import Mirrored
 from jeans_udf.models.classifier import Classifier, build_classifier
+from jeans_udf.models.mirrored import Mirrored
 from jeans_udf.models.outputs import group_probabilities, output_names
 from jeans_udf.vocabulary import Vocabulary, parse_vocabulary
 

@@ -1,4 +1,4 @@
-"""OpenVINO on CPUs. https://docs.openvino.ai/2026/model-server/../openvino-workflow.html"""
+"""OpenVINO on CPUs, after its Python API and the CPU device's page: https://docs.openvino.ai"""
 
 from __future__ import annotations
 

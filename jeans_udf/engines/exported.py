@@ -7,14 +7,17 @@ appears whole or not at all: several workers of a machine may export the same pa
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+KEPT_SECONDS = 30 * 86_400
 FORMAT = 1
 """To be raised when parts are cut otherwise: what older code has kept is not read then."""
 
@@ -32,9 +35,12 @@ class Exported:
 
     def folder(self, part: str, export: Callable[[Path], None]) -> Path:
         """Where the exported ``part`` lies; ``export(folder)`` writes it if it is not there."""
-        wanted = cache_folder() / self.key / part
+        home = cache_folder()
+        wanted = home / self.key / part
         if wanted.is_dir():
+            os.utime(wanted.parent)
             return wanted
+        _forget_unused(home)
         wanted.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f".{part}-", dir=wanted.parent))
         try:
@@ -51,6 +57,14 @@ class Exported:
     def forget(self, part: str) -> None:
         """Remove an exported part that cannot be read."""
         shutil.rmtree(cache_folder() / self.key / part, ignore_errors=True)
+
+
+def _forget_unused(home: Path) -> None:
+    """Remove models that nobody has opened for `KEPT_SECONDS`: every bundle leaves one."""
+    for model in home.iterdir():
+        with contextlib.suppress(OSError):
+            if time.time() - model.stat().st_mtime > KEPT_SECONDS:
+                shutil.rmtree(model, ignore_errors=True)
 
 
 def cache_folder() -> Path:

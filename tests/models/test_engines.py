@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ from architectures import ALL, assert_same, pictures, small_detector
 from torch import nn
 
 from jeans_udf.engines.engine import Engine, EngineName
-from jeans_udf.engines.exported import cache_folder
+from jeans_udf.engines.exported import KEPT_SECONDS, Exported, cache_folder
 from jeans_udf.engines.parts import handed
 from jeans_udf.engines.registry import PREFERRED, check_engine, open_engine
 from jeans_udf.errors import ConfigError
@@ -113,6 +115,23 @@ def test_exported_once_and_again_when_it_is_broken(
         file.write_bytes(b"not a model")
     torch.testing.assert_close(answer("one"), first)
     assert all(file.stat().st_size > len(b"not a model") for file in kept)
+
+
+def test_models_that_nobody_opens_go(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    def open_part(model: str, part: str) -> None:
+        Exported(model, ("engine",)).folder(part, lambda folder: (folder / "x").write_text(""))
+
+    open_part("old", "a")
+    open_part("used", "a")
+    month_ago = time.time() - KEPT_SECONDS - 60
+    for model in cache_folder().iterdir():
+        os.utime(model, (month_ago, month_ago))
+    open_part("used", "a")
+    open_part("new", "a")
+    left = {path.name for path in cache_folder().iterdir()}
+    assert left == {Exported(name, ("engine",)).key for name in ("used", "new")}
 
 
 def test_the_registry(monkeypatch: pytest.MonkeyPatch) -> None:

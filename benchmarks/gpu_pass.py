@@ -1,4 +1,4 @@
-"""The pass over the pixels on one device, as a library: no Spark, several processes beside each other.
+"""The pass over the pixels on one device, as a library without Spark, in several processes.
 
 Rows: (a) the models over pictures that are decoded already; (b) decode, detect, cut and classify;
 (c) the whole pass of the job, `Tagger.tag`, which also encodes crops and masks. As Spark's tasks

@@ -43,6 +43,7 @@ setup(
         "torchvision>=0.19",
         "fastai>=2.8,<3",
         "timm>=1.0",
+        "openvino>=2025.0",
         "transformers>=4.50",
         "safetensors>=0.5",
         "pycocotools>=2.0.8",
@@ -54,4 +55,6 @@ setup(
         "Jinja2>=3.1",
         "rich>=13",
     ],
+    # Where OpenVINO is not to be had: it goes first where both are there.
+    extras_require={"onnxruntime": ["onnxruntime>=1.20", "onnx>=1.17"]},
 )

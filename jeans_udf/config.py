@@ -67,7 +67,11 @@ class Device(Section):
     crops_per_batch: int = Field(16, gt=0)
     """Most garment crops in one classifier batch."""
     threads: int = Field(0, ge=0)
-    """Torch's CPU threads a task; 0: as many as Spark gives it (spark.task.cpus)."""
+    """CPU threads of the models a task; 0: as many as Spark gives it (spark.task.cpus)."""
+    engine: Literal["auto", "openvino", "onnxruntime", "torch"] = "auto"
+    """What runs the convolutions; `auto`: torch on a GPU, else OpenVINO if it is installed."""
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    """Numbers that the convolutions compute with; fp16 is for GPUs, ONNX Runtime has fp32 alone."""
 
 
 class Decoding(Section):

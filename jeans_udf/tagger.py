@@ -19,6 +19,9 @@ import torch
 from jeans_udf.ahead import DecodeAhead, Decoded
 from jeans_udf.bundle import Bundle
 from jeans_udf.config import TaggingConfig
+from jeans_udf.engines.engine import Engine
+from jeans_udf.engines.parts import hand_over, handed
+from jeans_udf.engines.registry import open_engine
 from jeans_udf.errors import Rejected
 from jeans_udf.geometry import decode_rle
 from jeans_udf.models.classifier import Classifier, Judged, build_classifier
@@ -28,6 +31,7 @@ from jeans_udf.models.detector import Detector, open_proposer
 from jeans_udf.models.detector_config import build_detector, load_weights, read_detector_config
 from jeans_udf.models.folding import folded
 from jeans_udf.models.halving import Halving
+from jeans_udf.models.mirrored import Mirrored
 from jeans_udf.rows import Found, Row, rejected_row, tagged_row
 from jeans_udf.source_image import Known, SourceImage
 from jeans_udf.thresholds import detection_thresholds, final_thresholds
@@ -40,8 +44,15 @@ class Tagger:
         self.vocabulary = bundle.vocabulary
         self.model_version = bundle.model_version
         self.config = config
-        self.detector = load_detector(bundle, config, device)
-        self.classifier = load_classifier(bundle, device)
+        engine = open_engine(
+            config.device.engine,
+            device,
+            model_sha256=bundle.manifest_sha256,
+            threads=config.device.threads or torch.get_num_threads(),
+            precision=config.device.precision,
+        )
+        self.detector = load_detector(bundle, config, device, engine)
+        self.classifier = load_classifier(bundle, device, engine)
         self.combination = load_combination(bundle)
         self.thresholds = final_thresholds(bundle, config)
         self._judge_together: Halving[Found, Judged] = Halving(
@@ -207,8 +218,10 @@ class Tagger:
         return kept
 
 
-def load_detector(bundle: Bundle, config: TaggingConfig, device: torch.device) -> Detector:
-    """The bundle's detector on ``device``."""
+def load_detector(
+    bundle: Bundle, config: TaggingConfig, device: torch.device, engine: Engine
+) -> Detector:
+    """The bundle's detector on ``device``, its convolutions run by ``engine``."""
     spec = bundle.manifest.detector
     cfg = read_detector_config(bundle.path(spec.config))
     model = build_detector(cfg)
@@ -221,6 +234,8 @@ def load_detector(bundle: Bundle, config: TaggingConfig, device: torch.device) -
         proposer = open_proposer(
             bundle.path(spec.proposer_config), bundle.path(spec.proposer_weights)
         )
+        hand_over(proposer.eval(), engine, "proposer_")
+    hand_over(model.eval(), engine)
     thresholds = detection_thresholds(bundle, config)
     return Detector(
         model,
@@ -241,20 +256,22 @@ def load_combination(bundle: Bundle) -> Combination | None:
     return Combination(spec.detector, spec.classifier, spec.none_bias)
 
 
-def load_classifier(bundle: Bundle, device: torch.device) -> Classifier:
-    """The bundle's classifier on ``device``."""
+def load_classifier(bundle: Bundle, device: torch.device, engine: Engine) -> Classifier:
+    """The bundle's classifier on ``device``, run by ``engine``."""
     spec = bundle.manifest.classifier
     model = build_classifier(
         spec.backbone, bundle.vocabulary, head=spec.head, verdict=spec.verdict
     )
     load_weights(model, bundle.path(spec.weights))
+    net = folded(model)
+    net = Mirrored(net).eval() if spec.mirrored else net
+    trial = torch.zeros(2, 3, spec.input_size or spec.size, spec.input_size or spec.size)
     return Classifier(
-        folded(model),
+        handed(net, engine, "classifier", (trial,), any_size=False),
         bundle.vocabulary,
         view=spec.view,
         size=spec.size,
         input_size=spec.input_size,
-        mirrored=spec.mirrored,
         mean=spec.mean,
         std=spec.std,
         temperatures=spec.temperatures,

@@ -10,6 +10,7 @@ from pyspark.sql import SparkSession
 
 from jeans_udf.bundle import Bundle, open_bundle
 from jeans_udf.config import TaggingConfig, load_config
+from jeans_udf.engines.registry import check_engine
 from jeans_udf.errors import (
     EXIT_BUSY,
     EXIT_FAILED,
@@ -115,6 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def tag(options: argparse.Namespace) -> int:
     config = load_config(options.config, options.set)
     source, output = parse_table(options.source), parse_output(options.output)
+    check_engine(config.device.engine, config.device.precision)
     bundle = open_bundle(config.bundle)
     spark = build_session("tag_catalog")
     try:

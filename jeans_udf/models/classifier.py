@@ -23,7 +23,6 @@ from torch import nn
 from jeans_udf.errors import ConfigError
 from jeans_udf.models.attributes import Attributes, decide
 from jeans_udf.models.fastai_head import FastaiNet
-from jeans_udf.models.mirrored import Mirrored
 from jeans_udf.models.outputs import Scoring, group_probabilities, output_names
 from jeans_udf.models.resizing import resize_as_fastai
 from jeans_udf.models.views import View, cut_view, fit_square
@@ -87,13 +86,11 @@ class Classifier:
         device: torch.device,
         view: View = "masked",
         input_size: int | None = None,
-        mirrored: bool = False,
         temperatures: Mapping[str, float] | None = None,
         verdict: bool = True,
         scoring: Scoring = "groups",
     ) -> None:
         """As `bundle.ClassifierSpec` says."""
-        model = Mirrored(model) if mirrored else model
         self.model = model.eval().to(device).to(memory_format=torch.channels_last)
         self.vocabulary = vocabulary
         self.view: View = view

@@ -10,7 +10,9 @@ from detectron2.config import CfgNode
 from safetensors.torch import save_file
 from torch import nn
 
-from jeans_udf.models.detections import Proposals
+from jeans_udf.engines.engine import Engine
+from jeans_udf.engines.parts import hand_over
+from jeans_udf.models.detections import Detections, Proposals
 from jeans_udf.models.detector import Detector, build_detector, read_detector_config
 from jeans_udf.models.detector_config import set_categories
 
@@ -18,6 +20,8 @@ CONFIGS = Path("conf/detectors")
 ALL = tuple(sorted(file.stem for file in CONFIGS.glob("*.yaml")))
 WITH_BOXES = tuple(name for name in ALL if name != "rpn")
 SIDE = 96
+BOX_TOLERANCE, SCORE_TOLERANCE = 1e-2, 1e-4
+"""Pixels, and score: what the order of additions may change."""
 
 
 def small_config(name: str, backbone: str = "lite0_fpn", categories: int = 5) -> CfgNode:
@@ -38,10 +42,17 @@ def small_model(cfg: CfgNode, seed: int = 0) -> nn.Module:
     return model
 
 
-def small_detector(name: str, backbone: str = "lite0_fpn") -> Detector:
+def small_detector(
+    name: str, backbone: str = "lite0_fpn", engine: Engine | None = None
+) -> Detector:
     """Fresh weights, every score kept; a Fast R-CNN gets a fresh RPN."""
-    proposer = small_model(small_config("rpn", backbone)) if name == "fast_rcnn" else None
-    return Detector(small_model(small_config(name, backbone)), longest_side=SIDE,
+    model = small_model(small_config(name, backbone)).eval()
+    proposer = small_model(small_config("rpn", backbone)).eval() if name == "fast_rcnn" else None
+    if engine is not None:
+        hand_over(model, engine)
+        if proposer is not None:
+            hand_over(proposer, engine, "proposer_")
+    return Detector(model, longest_side=SIDE,
                     score_threshold=0.0, max_garments=5, device=torch.device("cpu"),
                     proposer=proposer)  # fmt: skip
 
@@ -87,3 +98,19 @@ def some_proposals(count: int = 3) -> Proposals:
     """Boxes in a picture of 150 x 110 or more."""
     boxes = np.array([[5, 5, 50, 140], [40, 10, 100, 120], [0, 0, 110, 150]], dtype=np.float32)
     return Proposals(boxes[:count], np.array([0.9, 0.8, 0.7], dtype=np.float32)[:count])
+
+
+def assert_same(one: Detections, other: Detections) -> None:
+    """Equal within the tolerances; detections of as good as equal scores may change places."""
+    assert len(one) == len(other)
+    np.testing.assert_allclose(one.scores, other.scores, atol=SCORE_TOLERANCE)
+    apart = np.abs(one.boxes[:, None] - other.boxes[None]).max(2)
+    apart += 1e3 * (one.classes[:, None] != other.classes[None])
+    pairs = apart.argmin(1) if len(one) else np.zeros(0, dtype=int)
+    assert sorted(pairs) == list(range(len(one)))
+    np.testing.assert_allclose(one.boxes, other.boxes[pairs], atol=BOX_TOLERANCE)
+    np.testing.assert_allclose(one.scores, other.scores[pairs], atol=SCORE_TOLERANCE)
+    np.testing.assert_array_equal(one.classes, other.classes[pairs])
+    assert (one.masks is None) == (other.masks is None)
+    if one.masks is not None and other.masks is not None:
+        np.testing.assert_allclose(one.masks, other.masks[pairs], atol=1e-3)

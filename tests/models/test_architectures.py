@@ -5,39 +5,28 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from architectures import ALL, WITH_BOXES, pictures, small_detector, some_proposals
+from architectures import (
+    ALL,
+    BOX_TOLERANCE,
+    SCORE_TOLERANCE,
+    WITH_BOXES,
+    assert_same,
+    pictures,
+    small_detector,
+    some_proposals,
+)
 from detectron2.layers import batched_nms
 from detectron2.structures import Boxes, Instances
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jeans_udf.errors import ConfigError
-from jeans_udf.models.detections import Detections
 from jeans_udf.models.detector import DUPLICATE_IOU, Detector
-
-BOX_TOLERANCE, SCORE_TOLERANCE = 1e-2, 1e-4
-"""Pixels, and score: what the order of additions may change."""
 
 
 @pytest.fixture(scope="module")
 def detectors() -> dict[str, Detector]:
     return {name: small_detector(name) for name in ALL}
-
-
-def assert_same(one: Detections, other: Detections) -> None:
-    """Equal within the tolerances; detections of as good as equal scores may change places."""
-    assert len(one) == len(other)
-    np.testing.assert_allclose(one.scores, other.scores, atol=SCORE_TOLERANCE)
-    apart = np.abs(one.boxes[:, None] - other.boxes[None]).max(2)
-    apart += 1e3 * (one.classes[:, None] != other.classes[None])
-    pairs = apart.argmin(1) if len(one) else np.zeros(0, dtype=int)
-    assert sorted(pairs) == list(range(len(one)))
-    np.testing.assert_allclose(one.boxes, other.boxes[pairs], atol=BOX_TOLERANCE)
-    np.testing.assert_allclose(one.scores, other.scores[pairs], atol=SCORE_TOLERANCE)
-    np.testing.assert_array_equal(one.classes, other.classes[pairs])
-    assert (one.masks is None) == (other.masks is None)
-    if one.masks is not None and other.masks is not None:
-        np.testing.assert_allclose(one.masks, other.masks[pairs], atol=1e-3)
 
 
 def test_the_six_are_there() -> None:

@@ -7,6 +7,7 @@ import torch
 from jeans_udf.errors import ConfigError
 from jeans_udf.models.attributes import decide
 from jeans_udf.models.classifier import Classifier, build_classifier
+from jeans_udf.models.mirrored import Mirrored
 from jeans_udf.models.outputs import group_probabilities, output_names
 from jeans_udf.vocabulary import Vocabulary, parse_vocabulary
 
@@ -108,7 +109,7 @@ def test_mirrored_is_the_mean_of_the_crop_and_its_mirror_image(vocabulary: Vocab
                     device=torch.device("cpu"))  # fmt: skip
     model = build_classifier("resnet18", vocabulary)
     plain = Classifier(model, vocabulary, **settings)
-    both = Classifier(model, vocabulary, mirrored=True, **settings)
+    both = Classifier(Mirrored(model), vocabulary, **settings)
     square = np.random.default_rng(1).integers(0, 256, (32, 32, 3), dtype=np.uint8)
     one, other = plain.logits([square]), plain.logits([np.ascontiguousarray(square[:, ::-1])])
     assert (one - other).abs().max() > 1e-3

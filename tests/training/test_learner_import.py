@@ -35,6 +35,7 @@ from torch import nn
 from torchvision.models import resnet18, resnet34
 
 from jeans_udf.bundle import open_bundle
+from jeans_udf.engines.plain import TorchEngine
 from jeans_udf.models.classifier import Classifier, build_classifier
 from jeans_udf.models.detector_config import load_weights
 from jeans_udf.models.views import fit_square
@@ -323,7 +324,8 @@ def test_a_bundle_at_once(
         file, tmp_path / "run", "--vocabulary", str(vocabulary), "--bundle", str(tmp_path / "mine")
     )
     bundle = open_bundle(f"{tmp_path / 'mine'}/")
-    classifier = load_classifier(bundle, torch.device("cpu"))
+    cpu = torch.device("cpu")
+    classifier = load_classifier(bundle, cpu, TorchEngine(cpu))
     squares = [np.asarray(Image.open(f)) for f in sorted(pictures.iterdir())]
     np.testing.assert_allclose(
         classifier.scores(squares), _theirs(learner, pictures), atol=1e-4

@@ -27,7 +27,7 @@ from jeans_udf.geometry import decode_rle
 from jeans_udf.models.classifier import Classifier, Judged, build_classifier
 from jeans_udf.models.combination import Combination
 from jeans_udf.models.detections import Detections
-from jeans_udf.models.detector import Detector, open_proposer
+from jeans_udf.models.detector import Detector, count_parameters, open_proposer
 from jeans_udf.models.detector_config import build_detector, load_weights, read_detector_config
 from jeans_udf.models.folding import folded
 from jeans_udf.models.halving import Halving
@@ -234,6 +234,8 @@ def load_detector(
         proposer = open_proposer(
             bundle.path(spec.proposer_config), bundle.path(spec.proposer_weights)
         )
+    parameters = count_parameters(model, proposer)
+    if proposer is not None:
         hand_over(proposer.eval(), engine, "proposer_")
     hand_over(model.eval(), engine)
     thresholds = detection_thresholds(bundle, config)
@@ -245,6 +247,7 @@ def load_detector(
         max_garments=config.detection.max_garments,
         device=device,
         proposer=proposer,
+        parameters=parameters,
     )
 
 

@@ -10,10 +10,9 @@ from typing import Any
 
 import torch
 from detectron2.config import CfgNode
-from torch import nn
 
 from jeans_udf.bundle import open_bundle
-from jeans_udf.config import Detection, TaggingConfig
+from jeans_udf.config import Detection, Device, TaggingConfig
 from jeans_udf.errors import ConfigError
 from jeans_udf.models.detector import Detector, open_detector
 from jeans_udf.models.detector_config import check_categories, read_detector_config
@@ -84,7 +83,10 @@ def open_run(
 def open_bundle_subject(name: str, device: torch.device) -> Subject:
     """The whole pass of a bundle, given its directory or the name of one that is shipped."""
     bundle = open_bundle(name)
-    config = TaggingConfig(detection=Detection(score_threshold=LEAST_SCORE))
+    # In torch, as the trainings that it is compared with.
+    config = TaggingConfig(
+        detection=Detection(score_threshold=LEAST_SCORE), device=Device(engine="torch")
+    )
     tagger = Tagger(bundle, config, device)
     spec = bundle.manifest.detector
     own = spec.category_thresholds
@@ -141,13 +143,10 @@ def training_times(metrics: Mapping[str, Any], history: Path) -> dict[str, float
 
 
 def _about(cfg: CfgNode, detector: Detector, times: Mapping[str, float]) -> About:
-    parts: list[nn.Module] = [detector.model]
-    if detector.proposer is not None:
-        parts.append(detector.proposer)
     return About(
         architecture=architecture(cfg),
         backbone=backbone(cfg),
-        parameters=sum(p.numel() for part in parts for p in part.parameters()),
+        parameters=detector.parameters,
         longest_side=detector.longest_side,
         **times,
     )

@@ -38,6 +38,7 @@ class Detector:
 
     ``model`` is one of `ARCHITECTURES`. ``proposer``, an RPN, is what a Fast R-CNN gets its boxes
     from. ``category_thresholds`` (class index -> score) go before ``score_threshold``.
+    ``parameters`` is the number of weights, to be given where an engine has taken the modules.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Detector:
         device: torch.device,
         category_thresholds: Mapping[int, float] | None = None,
         proposer: nn.Module | None = None,
+        parameters: int | None = None,
     ) -> None:
         self.architecture = type(model).__name__
         if self.architecture not in ARCHITECTURES:
@@ -61,6 +63,7 @@ class Detector:
         if self.architecture == "GeneralizedRCNN":
             keep_class_scores(self.model.roi_heads.box_predictor)
         self.proposer = None if proposer is None else _ready(proposer, device)
+        self.parameters = count_parameters(model, proposer) if parameters is None else parameters
         self.longest_side = longest_side
         self.score_threshold = score_threshold
         self.category_thresholds = dict(category_thresholds or {})
@@ -217,6 +220,11 @@ def open_proposer(config: str | Path, weights: str | Path) -> nn.Module:
     proposer = build_detector(cfg)
     load_weights(proposer, weights)
     return proposer
+
+
+def count_parameters(*models: nn.Module | None) -> int:
+    """Weights of all the models together."""
+    return sum(p.numel() for model in models if model is not None for p in model.parameters())
 
 
 def _ready(model: nn.Module, device: torch.device) -> Any:

@@ -11,13 +11,17 @@ import numpy as np
 import pytest
 import torch
 from architectures import ALL, assert_same, pictures, small_detector
+from safetensors.torch import load_file
 from torch import nn
 
+from jeans_udf.bundle import open_bundle
+from jeans_udf.config import TaggingConfig
 from jeans_udf.engines.engine import Engine, EngineName
 from jeans_udf.engines.exported import KEPT_SECONDS, Exported, cache_folder
 from jeans_udf.engines.parts import handed
 from jeans_udf.engines.registry import PREFERRED, check_engine, open_engine
 from jeans_udf.errors import ConfigError
+from jeans_udf.tagger import load_detector
 
 CPU = torch.device("cpu")
 ENGINES: tuple[EngineName, ...] = ("openvino", "onnxruntime", "torch")
@@ -167,3 +171,15 @@ def test_where_no_home_can_be_written_a_folder_of_this_user_alone(
     # Somebody else could have put models into it.
     ours.chmod(0o777)
     assert cache_folder() != ours
+
+
+def test_the_weights_are_counted_whatever_runs_them() -> None:
+    bundle, cpu = open_bundle("default"), torch.device("cpu")
+    counts = {
+        name: load_detector(bundle, TaggingConfig(), cpu, an_engine(name, "default")).parameters
+        for name in ENGINES
+    }
+    weights = load_file(bundle.path(bundle.manifest.detector.weights))
+    assert len(set(counts.values())) == 1
+    # Folding takes batch norms' scales and shifts and gives biases; buffers are no parameters.
+    assert 0.97 < counts["torch"] / sum(tensor.numel() for tensor in weights.values()) <= 1

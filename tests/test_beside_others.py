@@ -22,7 +22,10 @@ AFTER: Images = {key: ("p", b"1 light") for key in BEFORE}
 
 
 class Again(threading.Thread):
-    """Does something again and again; ``times`` it could. Its error is raised at the end."""
+    """Does something again and again; ``times`` it could. Its error is raised at the end.
+
+    With a moment between, so that what it is at work beside has some of the machine as well.
+    """
 
     def __init__(self, what: Callable[[], None]) -> None:
         super().__init__(daemon=True)
@@ -36,10 +39,11 @@ class Again(threading.Thread):
                 self.what()
                 self.times += 1
             except WriteConflict:
-                continue
+                pass
             except BaseException as error:
                 self.error = error
                 return
+            self.ended.wait(0.3)
 
     def end(self) -> None:
         self.ended.set()

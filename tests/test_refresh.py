@@ -41,6 +41,28 @@ def life(spark: SparkSession, tmp_path: Path) -> Life:
     return life
 
 
+@pytest.fixture(scope="module")
+def first_run(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Life:
+    """A first run over `FIRST`, as a copy that nobody touches; ``folder`` is where it ran."""
+    life = Life(spark, tmp_path_factory.mktemp("first") / "life")
+    (life.folder / "calls").mkdir(parents=True)
+    fill(life)
+    check(life.run("first"), FIRST, "m1")
+    shutil.copytree(life.folder, life.folder.with_name("copy"))
+    return life
+
+
+@pytest.fixture
+def tagged(first_run: Life) -> Life:
+    """A life after its first run. At the same place each time: checkpoints know their source's."""
+    folder = first_run.folder
+    shutil.rmtree(folder)
+    shutil.copytree(folder.with_name("copy"), folder)
+    # Delta keeps what it read of a table's log, and would find another log in its place.
+    first_run.spark._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
+    return Life(first_run.spark, folder, dict(first_run.steps))
+
+
 def fill(life: Life, images: Images = FIRST) -> None:
     """A Delta source with its change feed on."""
     tables.ensure_table(life.spark, life.source, PRODUCT_IMAGES, "images", hint="")
@@ -54,7 +76,8 @@ def test_a_folder_of_parquet_is_compared(life: Life) -> None:
         frame.repartition(2).write.mode("overwrite").parquet(life.source.text)
 
     write(FIRST)
-    first = life.run("first", batch={"max_bytes": "10b"})
+    # What has no bytes counts for 200 kB: two batches.
+    first = life.run("first", batch={"max_bytes": "100k"})
     check(first, FIRST, "m1")
     assert first.versions[0] > 1, "several batches"
     assert life.run("nothing new").looked_at == []
@@ -137,10 +160,9 @@ def test_files_behind_paths_are_hashed_where_nothing_tells_what_changed(life: Li
 
 
 def test_history_that_was_vacuumed_away_is_made_up_for(
-    life: Life, capsys: pytest.CaptureFixture[str]
+    tagged: Life, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fill(life)
-    life.run("first")
+    life = tagged
     life.sql("UPDATE {} SET image = CAST('1 light' AS binary) WHERE image_id = 'a'")
     life.sql("UPDATE {} SET product_id = 'p9' WHERE image_id = 'e'")
     life.sql("DELETE FROM {} WHERE image_id IN ('b', 'd')")
@@ -162,7 +184,7 @@ def test_a_full_pass_goes_on_after_a_crash(life: Life) -> None:
     life.run("first")
     full = Refresh(full=True)
     one = {"batch": {"max_files": 1}}
-    life.run("first full", refresh=full, **one)
+    life.run("first full", refresh=full)
     assert life.steps["first full"].looked_at == sorted(FIRST)
     assert life.steps["first full"].run.kind == "full"
     life.crash_after_batches(1, refresh=full, **one)
@@ -188,9 +210,8 @@ def test_rejected_images_are_tried_again_when_asked(life: Life) -> None:
     assert step.run.kind == "retry_rejected"
 
 
-def test_a_crash_whose_checkpoint_is_lost_leaves_no_torn_image(life: Life) -> None:
-    fill(life)
-    life.run("first")
+def test_a_crash_whose_checkpoint_is_lost_leaves_no_torn_image(tagged: Life) -> None:
+    life = tagged
     life.sql("UPDATE {} SET image = CAST('1 light' AS binary) WHERE image_id = 'a'")
     life.crash("commit_status")
     # The new garments are there, the old status still stands, and the picture is the old one again.
@@ -200,9 +221,8 @@ def test_a_crash_whose_checkpoint_is_lost_leaves_no_torn_image(life: Life) -> No
     check(life.run("after"), FIRST, "m1")
 
 
-def test_a_run_can_be_taken_back(life: Life) -> None:
-    fill(life)
-    first = life.run("first")
+def test_a_run_can_be_taken_back(tagged: Life) -> None:
+    life, first = tagged, tagged.steps["first"]
     life.sql("UPDATE {} SET image = CAST('1 light' AS binary) WHERE image_id = 'a'")
     life.sql("DELETE FROM {} WHERE image_id = 'b'")
     life.run("wrong")
@@ -239,9 +259,8 @@ def test_labels_that_drift_are_3_and_the_budget_has_its_say(life: Life) -> None:
     }  # fmt: skip
 
 
-def test_status_tells_the_last_runs_and_what_is_pending(life: Life) -> None:
-    fill(life)
-    life.run("first")
+def test_status_tells_the_last_runs_and_what_is_pending(tagged: Life) -> None:
+    life = tagged
     source = open_source(life.spark, life.source)
 
     def pending() -> list[str]:

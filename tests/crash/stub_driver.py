@@ -12,6 +12,7 @@ import os
 import sys
 from pathlib import Path
 
+from pyspark.sql import SparkSession
 from stub_tagger import VOCABULARY, stub_tag_images
 
 from jeans_udf.config import TaggingConfig
@@ -24,12 +25,8 @@ from jeans_udf.tagging import carry_out
 CONFIG = TaggingConfig(batch={"max_files": 3, "images_per_task": 10})  # type: ignore[arg-type]
 
 
-def main() -> None:
-    folder, run_id = Path(sys.argv[1]), sys.argv[2]
-    master = os.environ.get("STUB_MASTER", "local[2,4]")
-    seconds = float(os.environ.get("STUB_SECONDS", "0"))
-    spark = build_session("crash", {"spark.sql.shuffle.partitions": "2"}, master=master)
-    print("started", flush=True)
+def tag(spark: SparkSession, folder: Path, run_id: str, seconds: float = 0.0) -> None:
+    """The run of the driver, in this process."""
     source = parse_table(f"{folder}/source")
     run = Run(str(source), "m1", "sha", CONFIG, run_id)
     carry_out(
@@ -39,6 +36,15 @@ def main() -> None:
         ),
         VOCABULARY,
     )  # fmt: skip
+
+
+def main() -> None:
+    folder, run_id = Path(sys.argv[1]), sys.argv[2]
+    master = os.environ.get("STUB_MASTER", "local[2,4]")
+    seconds = float(os.environ.get("STUB_SECONDS", "0"))
+    spark = build_session("crash", {"spark.sql.shuffle.partitions": "2"}, master=master)
+    print("started", flush=True)
+    tag(spark, folder, run_id, seconds)
     print("finished", flush=True)
     spark.stop()
 

@@ -6,6 +6,7 @@ nothing; the tables are read by deltalake, which knows nothing of Spark.
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -17,6 +18,8 @@ from deltalake import DeltaTable
 
 from jeans_udf.drawing import draw_catalog
 from jeans_udf.drawing.broken import BROKEN
+from jeans_udf.training.coco import read_coco
+from jeans_udf.vocabulary import load_vocabulary
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -118,45 +121,85 @@ def test_spark_submit_with_the_shipped_properties(checkout: Path, first: str) ->
     assert "nothing new" in output
 
 
+def own_annotations(form: str) -> str:
+    """The README's commands from own annotations on, with a format's own words in them."""
+    (block,) = [block for block in shell_blocks(README) if "import_annotations.py" in block]
+    block = block.replace("--annotation-format labelme", f"--annotation-format {form}")
+    return block.replace("./own", f"./own_{form}")
+
+
+def test_own_annotations_are_imported_trained_on_and_tag_a_catalog(checkout: Path) -> None:
+    # A CI machine has two cores: one epoch of small pictures shows the same.
+    block = own_annotations("labelme").replace("--epochs 2", "--epochs 1 --longest-side 160")
+    run(block, checkout)
+    folder = checkout / "own_labelme"
+    assert (folder / "dataset" / "overview.png").is_file()
+    assert (folder / "run" / "detector.safetensors").is_file()
+    assert (folder / "evaluation" / "evaluation.html").is_file()
+    status = DeltaTable(folder / "catalog/tags/image_status").to_pandas()
+    assert len(status) == 20 and (status.status == "tagged").sum() >= 8
+    assert status.model_version.str.startswith("own-").all()
+    (recipe,) = [block for block in shell_blocks(README) if "train_classifier.py" in block]
+    run(recipe.replace("./own", "./own_labelme"), checkout)
+    left = {path.name for path in (folder / "classifier").iterdir()}
+    assert {"labels.md", "classifier.json", "show_batch.png", "top_losses.png"} <= left
+
+
 @pytest.mark.parametrize(
     ("form", "annotations"),
     [("labelme", "labelme"), ("via", "via.json"), ("coco", "instances.json")],
 )
-def test_own_annotations_in_each_format_are_imported_and_trained_on(
+def test_each_format_becomes_what_training_reads(
     checkout: Path, form: str, annotations: str
 ) -> None:
-    """The README's words for LabelMe, the others by the words it gives for them."""
-    (block,) = [block for block in shell_blocks(README) if "import_annotations.py" in block]
-    block = block.replace("--annotation-format labelme", f"--annotation-format {form}")
-    block = block.replace("annotations/labelme", f"annotations/{annotations}")
-    block = block.replace("./own", f"./own_{form}")
-    # A CI machine has two cores: one epoch of small pictures shows the same.
-    block = block.replace("--epochs 2", "--epochs 1 --longest-side 160")
-    if form != "labelme":
-        block = block[: block.index("python jobs/evaluate.py")]
-    run(block, checkout)
+    """The training's files are of one form, wherever they come from: one training shows it all."""
     folder = checkout / f"own_{form}"
-    summary = (folder / "dataset" / "summary.json").read_text(encoding="utf-8")
-    assert (folder / "dataset" / "overview.png").is_file() and form in summary
-    assert (folder / "run" / "detector.safetensors").is_file()
-    if form == "labelme":
-        status = DeltaTable(folder / "catalog/tags/image_status").to_pandas()
-        assert len(status) == 20 and (status.status == "tagged").sum() >= 8
-        assert status.model_version.str.startswith("own-").all()
-        assert (folder / "evaluation" / "evaluation.html").is_file()
-        (recipe,) = [block for block in shell_blocks(README) if "train_classifier.py" in block]
-        run(recipe.replace("./own", f"./own_{form}"), checkout)
-        left = {path.name for path in (folder / "classifier").iterdir()}
-        assert {"labels.md", "classifier.json", "show_batch.png", "top_losses.png"} <= left
+    if not folder.exists():
+        block = own_annotations(form).replace("annotations/labelme", f"annotations/{annotations}")
+        run(block[: block.index("python jobs/train_detector.py")], checkout)
+    summary = json.loads((folder / "dataset" / "summary.json").read_text(encoding="utf-8"))
+    assert [source["format"] for source in summary["sources"]] == [form]
+    assert (folder / "dataset" / "overview.png").is_file()
+    categories = load_vocabulary(ROOT / "conf/vocabulary.yaml").categories
+    found = [
+        photo
+        for split in ("train", "val")
+        for photo in read_coco(
+            folder / "photos", folder / "dataset" / f"instances_{split}.json", categories
+        )
+    ]
+    assert len({photo.path for photo in found}) == len(found) == 20
+    assert sum(len(photo.classes) for photo in found) >= 12
+    assert all(mask.any() for photo in found for mask in photo.masks())
 
 
-@pytest.mark.parametrize("job", sorted(path.name for path in (ROOT / "jobs").glob("*.py")))
-def test_help_teaches(job: str) -> None:
+HELP = """
+import contextlib, io, json, runpy, sys
+told = {}
+for job in sys.argv[1:]:
+    sys.argv, text, code = [job, "--help"], io.StringIO(), None
+    with contextlib.redirect_stdout(text):
+        try:
+            runpy.run_path(job, run_name="__main__")
+        except SystemExit as ended:
+            code = ended.code
+    told[job] = (code, text.getvalue())
+print(json.dumps(told))
+"""
+
+
+def test_help_teaches() -> None:
+    """All in one process: what they import takes far longer than what they say."""
+    jobs = [f"jobs/{path.name}" for path in sorted((ROOT / "jobs").glob("*.py"))]
     done = subprocess.run(
-        [sys.executable, f"jobs/{job}", "--help"], cwd=ROOT, capture_output=True, text=True
+        [sys.executable, "-c", HELP, *jobs], cwd=ROOT, capture_output=True, text=True
     )
-    assert done.returncode == 0 and "usage:" in done.stdout
-    assert len(done.stdout) > 400, "a help that says what the job is for, and an example"
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert list(told) == jobs
+    for job, (code, text) in told.items():
+        assert code == 0 and text.startswith("usage:"), job
+        assert len(text) > 400, f"{job}: a help that says what the job is for, and an example"
 
 
 def test_every_file_that_readme_and_contributing_name_exists() -> None:

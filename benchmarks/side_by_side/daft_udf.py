@@ -48,7 +48,7 @@ class Tag:
 
 def measure(work: Workload) -> Outcome:
     """Parquet through the instances to Parquet."""
-    batch_size = work.batch_size or BATCH_SIZE
+    batch_size = work.batch(BATCH_SIZE)
     ready, output = gate.open_gate(work.path("daft-gate")), work.fresh("daft")
     daft.set_runner_native()
     garments = daft.DataType.from_arrow_type(SCHEMA.field("garments").type)

@@ -52,7 +52,7 @@ class Tag:
 
 def measure(work: Workload) -> Outcome:
     """Parquet through the actors to Parquet."""
-    batch_size = work.batch_size or BATCH_SIZE
+    batch_size = work.batch(BATCH_SIZE)
     ready, output = gate.open_gate(work.path("ray-gate")), work.fresh("ray_data")
     ray.init(num_cpus=work.cores + CORES_BESIDE, object_store_memory=STORE_BYTES,
              include_dashboard=False)  # fmt: skip

@@ -67,6 +67,15 @@ class Workload:
         files = sorted(str(file) for file in self.path(name).iterdir())
         return spread(files, self.limit) if self.limit and name == "photos" else files
 
+    def batch(self, most: int) -> int:
+        """Images a framework's worker gets at once: as asked for, or ``most``.
+
+        Fewer where a worker would get less than two batches: it would have nothing to do, and Daft
+        would not even start it.
+        """
+        share = -(-len(self.files()) // (2 * self.split.processes))
+        return self.batch_size or max(1, min(most, share))
+
     def open_bundle(self) -> Bundle:
         return open_bundle(self.bundle)
 
@@ -117,7 +126,8 @@ def prepare(work: Workload, images: Path | None, limit: int, *, delta: bool) -> 
     if images is None:
         images = folder / "drawn"
         # About one in seven is broken on purpose.
-        _run_job("draw_catalog.py", "--output", str(images), "--count", str(limit + limit // 5))
+        count = max(72, limit + limit // 4)
+        _run_job("draw_catalog.py", "--output", str(images), "--count", str(count))
     found = sorted(file for file in images.rglob("*") if file.is_file())
     limits = work.config().images
     taken: list[str] = []

@@ -127,6 +127,15 @@ def test_a_workload_comes_back_from_its_file(tmp_path: Path) -> None:
     assert work.config().device.kind == "cpu"
 
 
+def test_every_worker_gets_two_batches(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    for number in range(10):
+        (tmp_path / "photos" / str(number)).touch()
+    work = Workload(str(tmp_path), "default", (), Split(2, 1))
+    assert (work.batch(32), work.batch(2)) == (3, 2)
+    assert Workload(str(tmp_path), "default", (), Split(2, 1), batch_size=16).batch(32) == 16
+
+
 def test_photos_are_taken_evenly() -> None:
     assert spread(["a", "b", "c", "d", "e", "f"], 3) == ["a", "c", "e"]
     assert spread(["a", "b"], 5) == ["a", "b"]

@@ -21,6 +21,7 @@ from safetensors.torch import load_file
 from jeans_udf.bundle import ClassifierSpec
 from jeans_udf.drawing import draw_dataset
 from jeans_udf.models.classifier import Classifier, build_classifier
+from jeans_udf.models.mirrored import Mirrored
 from jeans_udf.training.classifier import train_classifier, train_member
 from jeans_udf.training.classifier_data import CropSets, make_loaders
 from jeans_udf.training.classifier_recipe import ClassifierRecipe
@@ -199,10 +200,11 @@ def test_plain_torch_says_what_fastai_says(
     )
     trained = train_classifier(model, sets, recipe, tmp_path / "run", seed=0)
     mean, std = HALVES
+    network = Mirrored(trained.model) if recipe.mirrored else trained.model
     plain = Classifier(
-        trained.model, VOCABULARY, size=recipe.cut_size, input_size=recipe.phases[-1].size,
+        network, VOCABULARY, size=recipe.cut_size, input_size=recipe.phases[-1].size,
         mean=mean, std=std, thresholds={}, device=torch.device("cpu"),
-        mirrored=recipe.mirrored, verdict=recipe.has_verdict, scoring="groups",
+        verdict=recipe.has_verdict, scoring="groups",
     )  # fmt: skip
     squares = [
         np.asarray(Image.open(crop.file).resize((recipe.cut_size,) * 2)) for crop in crops[:4]

@@ -12,7 +12,7 @@ import numpy as np
 
 from jeans_udf.config import ImageLimits
 from jeans_udf.errors import Rejected
-from jeans_udf.images import decode_image, sha256_hex
+from jeans_udf.images import decode_picture, sha256_hex
 from jeans_udf.models.detector import Canvas
 from jeans_udf.paths import read_image_file
 from jeans_udf.source_image import Known, SourceImage
@@ -20,7 +20,10 @@ from jeans_udf.source_image import Known, SourceImage
 
 @dataclass(frozen=True)
 class Decoded:
-    """An image on its way: ``pixels (H, W, 3) uint8`` RGB and its canvas, or why there are none."""
+    """An image on its way: ``pixels (h, w, 3) uint8`` RGB and its canvas, or why there are none.
+
+    ``pixels`` may show the upright image reduced; its size is ``canvas.original``.
+    """
 
     source: SourceImage
     sha256: str | None
@@ -42,19 +45,21 @@ class Decoded:
 class DecodeAhead:
     """Iterates over decoded images in the source's order while threads decode the next ones.
 
-    At most ``ahead_bytes`` wait, and beyond them one image for each thread.
+    At most ``ahead_bytes`` wait, and beyond them one image for each thread. ``longest`` is
+    `images.decode_picture`'s.
     """
 
     def __init__(
         self,
-        prepare: Callable[[np.ndarray], Canvas],
+        prepare: Callable[[np.ndarray, tuple[int, int]], Canvas],
         limits: ImageLimits,
         *,
         threads: int,
         ahead_bytes: int,
+        longest: int = 0,
     ) -> None:
         self.prepare, self.limits = prepare, limits
-        self.threads, self.ahead_bytes = threads, ahead_bytes
+        self.threads, self.ahead_bytes, self.longest = threads, ahead_bytes, longest
 
     def __call__(self, images: Iterable[SourceImage]) -> Iterator[Decoded]:
         source = iter(images)
@@ -90,8 +95,9 @@ class DecodeAhead:
                 data = read_image_file(source.path, self.limits)
             if data is not None:
                 sha256 = sha256_hex(data)
-            pixels = decode_image(data, self.limits)
-            canvas = self.prepare(pixels)
+            picture = decode_picture(data, self.limits, self.longest)
+            pixels = picture.pixels
+            canvas = self.prepare(pixels, (picture.height, picture.width))
         except Rejected as error:
             # A traceback would keep the file's bytes for as long as the reason.
             rejected = error.with_traceback(None)

@@ -81,6 +81,8 @@ class Decoding(Section):
     """Decoding threads a task."""
     ahead_bytes: int = Field(256_000_000, gt=0)
     """Most bytes of encoded and decoded images waiting in a task."""
+    longest_side: int = Field(1024, ge=0)
+    """JPEGs are decoded at 1/2, 1/4 or 1/8 where that leaves the longer side so many pixels."""
 
 
 class Isolation(Section):

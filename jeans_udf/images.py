@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -34,14 +35,39 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_TURNED = (5, 6, 7, 8)
+"""Orientations that make the height the width."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded image: ``pixels (h, w, 3) uint8`` RGB, upright, C-contiguous and writable.
+
+    ``height`` and ``width`` are the upright image's, which ``pixels`` may show reduced.
+    """
+
+    pixels: np.ndarray
+    height: int
+    width: int
+
+    @property
+    def is_reduced(self) -> bool:
+        return self.pixels.shape[:2] != (self.height, self.width)
 
 
 def decode_image(data: bytes | None, limits: ImageLimits) -> np.ndarray:
-    """Encoded ``data`` to ``(H, W, 3) uint8`` RGB, upright, C-contiguous and writable.
+    """Encoded ``data`` to ``(H, W, 3) uint8`` RGB, as `decode_picture`, at its full size."""
+    return decode_picture(data, limits).pixels
+
+
+def decode_picture(data: bytes | None, limits: ImageLimits, longest: int = 0) -> Picture:
+    """Encoded ``data`` to an upright picture.
 
     EXIF orientation is applied; alpha is laid on white; of an animation the first frame is taken;
-    16-bit grey is scaled to 8. ICC profiles are ignored: the numbers are read as sRGB.
-    Raises `Rejected`; its detail holds no byte of the file.
+    16-bit grey is scaled to 8. ICC profiles are ignored: the numbers are read as sRGB. A JPEG is
+    decoded at the smallest of libjpeg's scales (1, 1/2, 1/4, 1/8) at which its longer side still
+    has ``longest`` pixels; 0: at its full size. Raises `Rejected`; its detail holds no byte of the
+    file.
     """
     if data is None:
         raise Rejected("null_image", "there are no image bytes")
@@ -57,14 +83,18 @@ def decode_image(data: bytes | None, limits: ImageLimits) -> np.ndarray:
             _check_header(kind, data, limits)
         image: Image.Image = _open(data, limits)
         _check_size(image.size, limits)
+        width, height = image.size
+        _reduce(image, longest)
         image.load()
-        if kind == "JPEG" and _runs_out(image, data):
+        if kind == "JPEG" and _runs_out(image, data, longest):
             raise Rejected("truncated", "JPEG: the picture's data end before its last pixel")
         orientation = _orientation(image)
         # One name for all steps, so that each step's picture is freed by the next.
         image = _rgb(image)
         image = _upright(image, orientation)
-        return _pixels(image)
+        if orientation in _TURNED:
+            width, height = height, width
+        return Picture(_pixels(image), height, width)
     except Rejected:
         raise
     except Exception as error:
@@ -120,7 +150,16 @@ def _check_size(size: tuple[int, int], limits: ImageLimits) -> None:
         )
 
 
-def _runs_out(image: Image.Image, data: bytes) -> bool:
+def _reduce(image: Image.Image, longest: int) -> None:
+    """Let a JPEG that has not been decoded be so at the scale that ``longest`` asks for."""
+    if longest and isinstance(image, JpegImagePlugin.JpegImageFile):
+        side = max(image.size)
+        # Pillow keeps both sides at least as long as it is told.
+        width, height = (max(1, length * longest // side) for length in image.size)
+        image.draft(None, (width, height))
+
+
+def _runs_out(image: Image.Image, data: bytes, longest: int) -> bool:
     """Whether a JPEG has an end mark, but less data than pixels.
 
     libjpeg goes on in mid-grey then, and Pillow does not pass its warning on. A picture that ends
@@ -129,9 +168,12 @@ def _runs_out(image: Image.Image, data: bytes) -> bool:
     corner = image.crop((max(0, image.width - 8), image.height - 1, *image.size))
     if corner.mode not in ("L", "RGB") or set(corner.tobytes()) != {128}:
         return False
-    # The zero keeps a last 0xFF from becoming a marker.
-    more = data[: structure("JPEG", data).end] + b"\0" + b"\x55" * 64 + b"\xff\xd9"
+    # The zero keeps a last 0xFF from becoming a marker. Bits without a pattern: reduced to an eighth
+    # a picture shows its blocks' means alone, which a repeated byte may leave as they are.
+    noise = hashlib.sha256(b"more").digest() * 4
+    more = data[: structure("JPEG", data).end] + b"\0" + noise.replace(b"\xff", b"") + b"\xff\xd9"
     longer = Image.open(io.BytesIO(more), formats=["JPEG"])
+    _reduce(longer, longest)
     return ImageChops.difference(image, longer).getbbox() is not None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -14,7 +14,7 @@ import numpy as np
 
 from jeans_udf.ahead import Decoded
 from jeans_udf.errors import Rejected
-from jeans_udf.geometry import cutout, encode_rle
+from jeans_udf.geometry import cutout, encode_rle, mask_area
 from jeans_udf.images import encode_png_rgba
 from jeans_udf.models.attributes import Attributes
 from jeans_udf.vocabulary import Vocabulary
@@ -24,8 +24,11 @@ Row = dict[str, Any]
 
 @dataclass
 class Found:
-    """A garment on its way: ``mask (H, W) bool`` of the photo, ``square`` the classifier's input.
+    """A garment on its way: ``mask (h, w) bool`` of the decoded picture, ``square`` the
+    classifier's input.
 
+    ``box`` is in pixels of the upright image, ``cut_box`` in those of the decoded picture, which
+    may be a reduction. ``whole()`` gives the mask of the upright image, (H, W) bool.
     ``class_scores (C,)`` are the detector's for every category; ``category`` and ``score`` are its
     best until the classifier has been heard.
     """
@@ -35,7 +38,9 @@ class Found:
     score: float
     class_scores: np.ndarray
     box: np.ndarray
+    cut_box: np.ndarray
     mask: np.ndarray | None
+    whole: Callable[[], np.ndarray] | None
     square: np.ndarray
     verdict: np.ndarray | None = None
     """The classifier's; see `models.classifier.Judged`."""
@@ -43,8 +48,8 @@ class Found:
 
     @cached_property
     def rle(self) -> Row | None:
-        """``mask`` as COCO's compressed RLE, encoded once."""
-        return None if self.mask is None else encode_rle(self.mask)
+        """The whole mask as COCO's compressed RLE, encoded once."""
+        return None if self.whole is None else encode_rle(self.whole())
 
 
 def garment_id(image_id: str, sha256: str, model_version: str, number: int) -> str:
@@ -133,7 +138,7 @@ def _garment(garment: Found, pixels: np.ndarray, key: str, vocabulary: Vocabular
         "score": garment.score,
         "box": _box(garment.box),
         "mask": _mask(garment),
-        "mask_area": None if garment.mask is None else int(garment.mask.sum()),
+        "mask_area": None if garment.rle is None else mask_area(garment.rle),
     }
     for group in vocabulary.groups:
         if group.exclusive:
@@ -143,7 +148,7 @@ def _garment(garment: Found, pixels: np.ndarray, key: str, vocabulary: Vocabular
             row[group.name] = attributes.multiple[group.name]
     row["attributes"] = attributes.labels
     row["attribute_scores"] = attributes.scores
-    crop = cutout(pixels, garment.mask, garment.box)
+    crop = cutout(pixels, garment.mask, garment.cut_box)
     row["crop"] = encode_png_rgba(crop)
     row["crop_height"], row["crop_width"] = crop.shape[:2]
     return row

@@ -19,11 +19,11 @@ import torch
 from jeans_udf.ahead import DecodeAhead, Decoded
 from jeans_udf.bundle import Bundle
 from jeans_udf.config import TaggingConfig
+from jeans_udf.cutting import cut, cut_known
 from jeans_udf.engines.engine import Engine
 from jeans_udf.engines.parts import hand_over, handed
 from jeans_udf.engines.registry import open_engine
 from jeans_udf.errors import Rejected
-from jeans_udf.geometry import decode_rle
 from jeans_udf.models.classifier import Classifier, Judged, build_classifier
 from jeans_udf.models.combination import Combination
 from jeans_udf.models.detections import Detections
@@ -62,11 +62,14 @@ class Tagger:
     def tag(self, images: Iterable[SourceImage]) -> Iterator[Row]:
         """One row an image; the order may differ from the source's."""
         decoding = self.config.decoding
+        # Never fewer pixels than the detector's canvas has.
+        longest = decoding.longest_side and max(decoding.longest_side, self.detector.longest_side)
         ahead = DecodeAhead(
             self.detector.prepare,
             self.config.images,
             threads=decoding.threads,
             ahead_bytes=decoding.ahead_bytes,
+            longest=longest,
         )
         pending: deque[Future[Row]] = deque()
         with ThreadPoolExecutor(1, thread_name_prefix="encode") as behind:
@@ -122,11 +125,12 @@ class Tagger:
         detected = time.perf_counter()
         found = []
         for image, recalled in zip(batch, known, strict=True):
-            assert image.pixels is not None
+            assert image.pixels is not None and image.canvas is not None
+            original = image.canvas.original
             if recalled is None:
-                found.append(self.cut(image.pixels, next(detections)))
+                found.append(self.cut(image.pixels, next(detections), original))
             else:
-                found.append(self.cut_again(image.pixels, recalled))
+                found.append(self.cut_again(image.pixels, recalled, original))
         self.classify([garment for garments in found for garment in garments])
         everything = [None if recalled is not None else list(garments)
                       for recalled, garments in zip(known, found, strict=True)]  # fmt: skip
@@ -147,46 +151,22 @@ class Tagger:
         self.classify(garments)
         return garments
 
-    def cut(self, image: np.ndarray, detections: Detections) -> list[Found]:
-        """The garments of ``image``: cut from its own pixels, nothing is decoded again."""
-        masks = detections.full_masks(*image.shape[:2])
-        garments = []
-        for index in range(len(detections)):
-            mask = masks[index] if masks is not None and masks[index].any() else None
-            garments.append(
-                Found(
-                    number=index,
-                    category=self.vocabulary.categories[int(detections.classes[index])],
-                    score=float(detections.scores[index]),
-                    class_scores=detections.class_scores[index],
-                    box=detections.boxes[index],
-                    mask=mask,
-                    square=self.classifier.prepare(image, mask, detections.boxes[index]),
-                )
-            )
-        return garments
+    def cut(
+        self, image: np.ndarray, detections: Detections, original: tuple[int, int] | None = None
+    ) -> list[Found]:
+        """The garments of ``image``: cut from its own pixels, nothing is decoded again.
 
-    def cut_again(self, image: np.ndarray, known: Sequence[Known]) -> list[Found]:
+        ``original`` is the upright image's (height, width) where ``image`` shows it reduced.
+        """
+        size = original or image.shape[:2]
+        return cut(image, size, detections, self.vocabulary, self.classifier.prepare)
+
+    def cut_again(
+        self, image: np.ndarray, known: Sequence[Known], original: tuple[int, int] | None = None
+    ) -> list[Found]:
         """The garments of ``image`` that a run with the same detector has found before."""
-        garments = []
-        for index, detection in enumerate(known):
-            scores = np.array(detection.scores, dtype=np.float32)
-            box = np.array(detection.box, dtype=np.float32)
-            mask = None
-            if detection.mask is not None:
-                mask = decode_rle({"size": list(image.shape[:2]), "counts": detection.mask})
-            garments.append(
-                Found(
-                    number=index,
-                    category=self.vocabulary.categories[int(scores.argmax())],
-                    score=float(scores.max()),
-                    class_scores=scores,
-                    box=box,
-                    mask=mask,
-                    square=self.classifier.prepare(image, mask, box),
-                )
-            )
-        return garments
+        size = original or image.shape[:2]
+        return cut_known(image, size, known, self.vocabulary, self.classifier.prepare)
 
     def classify(self, garments: Sequence[Found]) -> None:
         """Give each garment the category, score and attributes that both models agree on."""

@@ -22,14 +22,14 @@ def _source(count: int, data: bytes | None = None) -> list[SourceImage]:
     return [SourceImage(f"i{n}", "p", data, None) for n in range(count)]
 
 
-def _prepare(pixels: np.ndarray) -> Canvas:
-    return prepare_canvas(pixels, 32)
+def _prepare(pixels: np.ndarray, original: tuple[int, int]) -> Canvas:
+    return prepare_canvas(pixels, 32, original)
 
 
 def test_images_come_in_the_sources_order() -> None:
-    def slow_then_fast(pixels: np.ndarray) -> Canvas:
+    def slow_then_fast(pixels: np.ndarray, original: tuple[int, int]) -> Canvas:
         time.sleep(0.02 if pixels.shape[0] > 64 else 0)
-        return _prepare(pixels)
+        return _prepare(pixels, original)
 
     sources = [SourceImage(f"i{n}", None, _png(96 if n % 2 else 64), None) for n in range(8)]
     ahead = DecodeAhead(slow_then_fast, ImageLimits(), threads=3, ahead_bytes=10**6)
@@ -72,7 +72,7 @@ def test_a_bad_image_is_a_reason_and_never_an_exception(source: SourceImage, rea
 
 
 def test_an_unforeseen_fault_is_a_row_too() -> None:
-    def broken(pixels: np.ndarray) -> Canvas:
+    def broken(pixels: np.ndarray, original: tuple[int, int]) -> Canvas:
         raise OverflowError("surprise")
 
     (decoded,) = DecodeAhead(broken, ImageLimits(), threads=1, ahead_bytes=1)(_source(1))

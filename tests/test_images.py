@@ -23,7 +23,8 @@ from hostile_images import (
 from PIL import Image, ImageFile
 
 from jeans_udf.config import ImageLimits
-from jeans_udf.images import decode_image, encode_png_rgba, sha256_hex
+from jeans_udf.errors import Rejected
+from jeans_udf.images import decode_image, decode_picture, encode_png_rgba, sha256_hex
 
 # Pillow warns of broken metadata, which most of these files have on purpose.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
@@ -189,3 +190,44 @@ def test_png_of_a_crop_is_lossless_and_bare() -> None:
 def test_sha256_of_nothing_and_of_abc() -> None:
     assert sha256_hex(b"").startswith("e3b0c44298fc1c149afbf4c8996fb924")
     assert sha256_hex(b"abc") == hashlib.sha256(b"abc").hexdigest()
+
+
+@pytest.mark.parametrize(("longest", "scale"), [(0, 1), (801, 1), (800, 1), (400, 2), (201, 2),
+                                                (200, 4), (100, 8), (10, 8)])  # fmt: skip
+def test_a_jpeg_is_decoded_as_small_as_may_be(longest: int, scale: int) -> None:
+    whole = Image.fromarray(smooth_picture(600, 800))
+    data = encoded(np.asarray(whole), "JPEG", quality=95)
+    found = decode_picture(data, LIMITS, longest)
+    assert (found.height, found.width) == (600, 800)
+    assert found.pixels.shape == (600 // scale, 800 // scale, 3)
+    assert found.is_reduced == (scale > 1)
+    wanted = np.asarray(whole.resize((800 // scale, 600 // scale), Image.Resampling.BOX))
+    assert np.abs(found.pixels.astype(int) - wanted).mean() < 3
+
+
+def test_a_reduced_picture_stands_upright_and_knows_its_size() -> None:
+    flat = Image.fromarray(smooth_picture(300, 800))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    buffer = io.BytesIO()
+    flat.save(buffer, "JPEG", quality=95, exif=exif)
+    found = decode_picture(buffer.getvalue(), LIMITS, 200)
+    assert (found.height, found.width) == (800, 300) and found.pixels.shape == (200, 75, 3)
+    wanted = np.rot90(np.asarray(flat.resize((200, 75), Image.Resampling.BOX)), -1)
+    assert np.abs(found.pixels.astype(int) - wanted).mean() < 3
+
+
+def test_what_is_no_jpeg_stays_whole_and_what_ends_early_is_told() -> None:
+    assert not decode_picture(encoded(smooth_picture(300, 400), "PNG"), LIMITS, 100).is_reduced
+    data = encoded(smooth_picture(600, 800), "JPEG", quality=95)
+    for broken in (data[: len(data) // 2], data[: len(data) // 2] + b"\xff\xd9"):
+        with pytest.raises(Rejected) as told:
+            decode_picture(broken, LIMITS, 100)
+        assert told.value.reason == "truncated"
+
+
+def smooth_picture(height: int, width: int) -> np.ndarray:
+    """Colours that turn slowly, (height, width, 3) uint8."""
+    y, x = np.mgrid[:height, :width]
+    waves = [np.sin(x / 60 + 1), np.cos(y / 45), np.sin((x + y) / 80)]
+    return np.stack([(wave * 100 + 128).astype(np.uint8) for wave in waves], axis=2)

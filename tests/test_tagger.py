@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import io
 
@@ -211,3 +212,35 @@ def test_known_detections_are_classified_without_detecting(
     other = dataclasses.replace(again[0], known=(), known_sha256="of other bytes")
     assert next(tagger.tag([other]))["garments"] == rows["image0"]["garments"] > 0
     assert sum(looked) == 1
+
+
+def test_a_large_jpeg_is_reduced_and_boxes_and_masks_are_not(tagger) -> None:
+    drawn = draw_picture(**WISHES[0]).image
+    large = Image.fromarray(drawn).resize((drawn.shape[1] * 4, drawn.shape[0] * 4))
+    buffer = io.BytesIO()
+    large.save(buffer, "JPEG", quality=95)
+    source = SourceImage("large", "p", buffer.getvalue(), None)
+    whole = copy.copy(tagger)
+    whole.config = load_config(overrides=["decoding.longest_side=0"])
+    reduced = copy.copy(tagger)
+    reduced.config = load_config(overrides=["decoding.longest_side=500"])
+    (wanted,), (row,) = whole.tag([source]), reduced.tag([source])
+    assert (row["width"], row["height"]) == large.size
+    (one,), (other,) = row["found"], wanted["found"]
+    assert one["category"] == other["category"] and one["attributes"] == other["attributes"]
+    assert list(one["box"].values()) == pytest.approx(list(other["box"].values()), abs=12)
+    masks = [decode_rle({"size": [g["mask"]["height"], g["mask"]["width"]],
+                         "counts": g["mask"]["counts"]}) for g in (one, other)]  # fmt: skip
+    assert masks[0].shape == large.size[::-1]
+    assert (masks[0] & masks[1]).sum() / (masks[0] | masks[1]).sum() > 0.97
+    assert one["mask_area"] == masks[0].sum()
+    # Libjpeg's scale of at least 500 pixels, for the crop.
+    scale = other["crop_height"] / one["crop_height"]
+    assert min(abs(scale - known) for known in (2, 4, 8)) < 0.15
+    known = tuple(
+        Known(tuple(d["box"].values()), tuple(d["scores"]), d["mask"]) for d in row["detections"]
+    )
+    again = dataclasses.replace(source, known=known, known_sha256=row["image_sha256"])
+    (second,) = reduced.tag([again])
+    assert second["found"][0]["mask"] == one["mask"]
+    assert second["found"][0]["attributes"] == one["attributes"]

@@ -42,9 +42,14 @@ class Canvas:
         return np.array([scale_x, scale_y] * 2, dtype=np.float32)
 
 
-def prepare_canvas(image: np.ndarray, longest_side: int) -> Canvas:
-    """Scale ``image (H, W, 3) uint8`` to ``longest_side`` and pad it with the mean."""
-    height, width = image.shape[:2]
+def prepare_canvas(
+    image: np.ndarray, longest_side: int, original: tuple[int, int] | None = None
+) -> Canvas:
+    """Scale ``image (h, w, 3) uint8`` to ``longest_side`` and pad it with the mean.
+
+    ``original`` is the (height, width) of the upright image where ``image`` shows it reduced.
+    """
+    height, width = original or image.shape[:2]
     h, w, _ = fit_within(height, width, longest_side)
     scaled = np.asarray(Image.fromarray(image).resize((w, h), Image.Resampling.BILINEAR))
     canvas_h, canvas_w = padded_size(h, w, SIZE_DIVISOR)

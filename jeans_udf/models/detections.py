@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -26,6 +26,21 @@ class Detections:
 
     def __len__(self) -> int:
         return len(self.scores)
+
+    def at(self, boxes: np.ndarray) -> Detections:
+        """The same detections with their boxes in pixels of another size of the image."""
+        return replace(self, boxes=boxes)
+
+    def one(self, index: int) -> Detections:
+        """The detection at ``index`` alone."""
+        mine = slice(index, index + 1)
+        return Detections(
+            boxes=self.boxes[mine],
+            scores=self.scores[mine],
+            classes=self.classes[mine],
+            class_scores=self.class_scores[mine],
+            masks=None if self.masks is None else self.masks[mine],
+        )
 
     def full_masks(self, height: int, width: int) -> np.ndarray | None:
         """Masks pasted into the upright image, (N, height, width) bool; None without masks."""

@@ -86,9 +86,12 @@ class Detector:
         """Least score of a garment of the class index ``category``."""
         return self.category_thresholds.get(category, self.score_threshold)
 
-    def prepare(self, image: np.ndarray) -> Canvas:
-        """Scale and pad ``image (H, W, 3) uint8``, RGB, to its canvas."""
-        return prepare_canvas(image, self.longest_side)
+    def prepare(self, image: np.ndarray, original: tuple[int, int] | None = None) -> Canvas:
+        """Scale and pad ``image (H, W, 3) uint8``, RGB, to its canvas.
+
+        ``original`` is the (height, width) of an image that is given reduced.
+        """
+        return prepare_canvas(image, self.longest_side, original)
 
     def detect(
         self, canvases: Sequence[Canvas], proposals: Sequence[Proposals] | None = None

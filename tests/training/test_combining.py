@@ -96,6 +96,7 @@ class StubTagger:
             Found(
                 number=k, category=CATEGORIES[category], score=max(scores),
                 class_scores=np.array(scores), box=np.array(box), mask=None,
+                cut_box=np.array(box), whole=None,
                 square=image[:1, :1], verdict=np.array([0.1 * (k + 1), 0.5, 0.5 - 0.1 * (k + 1)]),
             )
             for k, (box, category, scores) in enumerate(self.found)

@@ -13,6 +13,7 @@ from jeans_udf.commit import Batch, Catalog
 from jeans_udf.config import Batches
 from jeans_udf.progress import Display
 from jeans_udf.runs import Run
+from jeans_udf.spreading import spread
 from jeans_udf.staging import Staged, Tag
 from jeans_udf.vocabulary import Vocabulary
 
@@ -54,7 +55,8 @@ class BatchTagger:
         spark = changed.sparkSession
         spark.sparkContext.setJobDescription(f"batch {number}: what changed")
         status = tables.read_table(spark, self.catalog.image_status)
-        newest = changes.newest_changes(changed)
+        # Where nothing is known yet there is nothing to compare pixels with: they stay unread.
+        newest = changes.newest_changes(changed, with_pixels=not self.run.began_empty)
         plan = changes.decide_actions(newest, status, self.run.model_version, self.again)
         plan = plan.persist()
         try:
@@ -90,6 +92,7 @@ class BatchTagger:
             planned=planned,
             staged=staged.rows if staged else None,
             garments=staged.tally.garments if staged else 0,
+            files=staged.files if staged else 1,
             vocabulary=self.vocabulary,
             model_version=self.run.model_version,
             detector=self.run.detector,
@@ -110,21 +113,16 @@ class BatchTagger:
         count = planned.count("tag")
         if not count:
             return None
-        context = changed.sparkSession.sparkContext
-        context.setJobDescription(f"batch {number}: tag {count} images")
-        tasks = staging.task_count(count, self.batches.images_per_task, context.defaultParallelism)
+        spark = changed.sparkSession
+        spark.sparkContext.setJobDescription(f"batch {number}: tag {count} images")
         images = changes.images_to_tag(changed, plan, planned)
+        if not staging.is_staged(spark, folder):
+            images = spread(images, count, self.batches)
         known = None
         if planned.seen_before:
-            known = tables.read_table(changed.sparkSession, self.catalog.image_detections)
-        return staging.stage(
-            changes.with_known(images, known, self.run.detector),
-            planned,
-            self.tag,
-            folder,
-            self.vocabulary,
-            tasks,
-        )
+            known = tables.read_table(spark, self.catalog.image_detections)
+        images = changes.with_known(images, known, self.run.detector, plan, planned)
+        return staging.stage(images, planned, self.tag, folder, self.vocabulary)
 
     def _expect(self, planned: Planned) -> None:
         if self.display is None:

@@ -21,6 +21,8 @@ from jeans_udf.sources import PIXEL_COLUMNS
 BROADCAST_IMAGES = 1_000_000
 """Up to so many ids a join takes them to the images; above, the images' bytes travel."""
 
+BROADCAST_DETECTIONS = 100_000
+"""The same for what was found in them before, at some kilobytes an image."""
 
 FILE_SHA256 = "_file_sha256"
 """Column of changes whose files were read to compare them: the hash, null where unreadable."""
@@ -73,12 +75,15 @@ def source_columns(frame: DataFrame) -> DataFrame:
     return frame
 
 
-def newest_changes(changes: DataFrame) -> DataFrame:
+def newest_changes(changes: DataFrame, *, with_pixels: bool = True) -> DataFrame:
     """One row an image, without its bytes: how the batch leaves it.
 
     Within one commit a row that is there wins over one that went, since overwriting a table
-    records both. ``copies`` counts the rows of the id that are there.
+    records both. ``copies`` counts the rows of the id that are there. Without ``with_pixels`` no
+    picture is read, every hash is null and every image counts as changed.
     """
+    if not with_pixels:
+        changes = changes.withColumn("image", F.lit(None).cast("binary"))
     compared = FILE_SHA256 in changes.columns
     of_file = F.col(FILE_SHA256) if compared else F.lit(None).cast("string")
     sha256 = F.coalesce(F.sha2("image", 256), of_file)
@@ -91,7 +96,7 @@ def newest_changes(changes: DataFrame) -> DataFrame:
             (F.col("_change_type") != "delete").alias("present"),
             "product_id",
             sha256.alias("image_sha256"),
-            (F.col("image").isNull() & F.col("path").isNull()).alias("blank"),
+            (F.lit(with_pixels) & F.col("image").isNull() & F.col("path").isNull()).alias("blank"),
             F.coalesce(F.length("image"), F.lit(BYTES_OF_A_FILE)).cast("long").alias("bytes"),
             (F.lit(compared) & sha256.isNull() & F.col("path").isNotNull()).alias("unreadable"),
         )
@@ -224,7 +229,13 @@ def images_to_tag(changes: DataFrame, plan: DataFrame, planned: Planned) -> Data
     return rows.select("image_id", "product_id", "image", "path")
 
 
-def with_known(images: DataFrame, image_detections: DataFrame | None, detector: str) -> DataFrame:
+def with_known(
+    images: DataFrame,
+    image_detections: DataFrame | None,
+    detector: str,
+    plan: DataFrame,
+    planned: Planned,
+) -> DataFrame:
     """``images`` with what the same detector has found in them before: ``known`` (an array of
     `schemas.DETECTION`) and the hash of the bytes that it looked at, ``known_sha256``."""
     if image_detections is None:
@@ -235,4 +246,7 @@ def with_known(images: DataFrame, image_detections: DataFrame | None, detector: 
     known = image_detections.where(F.col("detector") == detector).select(
         "image_id", F.col("detections").alias("known"), F.col("image_sha256").alias("known_sha256")
     )
+    keys = plan.where("action = 'tag' AND seen_before").select("image_id")
+    if planned.seen_before <= BROADCAST_DETECTIONS:
+        known = F.broadcast(known.join(F.broadcast(keys), "image_id", "left_semi"))
     return images.join(known, "image_id", "left")

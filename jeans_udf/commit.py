@@ -60,6 +60,8 @@ class Batch:
     planned: Planned
     staged: DataFrame | None
     garments: int
+    files: int
+    """Files that an append to one table makes of them."""
     vocabulary: Vocabulary
     model_version: str
     detector: str
@@ -122,7 +124,7 @@ def commit_detections(spark: SparkSession, table: Table, batch: Batch) -> None:
     present = _present(spark, table, batch, [], "tag", "delete")
     if batch.is_new(present):
         if fresh is not None:
-            tables.append(fresh, table)
+            tables.append(fresh.coalesce(batch.files), table)
         return
     rows = _acting(gone, "delete")
     if fresh is not None:
@@ -139,7 +141,7 @@ def commit_crops(spark: SparkSession, table: Table, batch: Batch) -> None:
     crops = staged_crops(batch) if batch.garments else None
     if batch.is_new(present):
         if crops is not None:
-            tables.append(crops, table)
+            tables.append(crops.coalesce(batch.files), table)
         return
     gone = present.select("garment_id").withColumn(ACTION, F.lit("delete"))
     if crops is None:
@@ -158,7 +160,7 @@ def commit_garments(spark: SparkSession, table: Table, batch: Batch) -> None:
     garments = staged_garments(batch) if batch.garments else None
     if batch.is_new(present):
         if garments is not None:
-            tables.append(garments, table)
+            tables.append(garments.coalesce(batch.files), table)
         return
     relabelled = batch.images("relabel")
     rows = present.join(relabelled, "image_id").select(
@@ -180,7 +182,7 @@ def commit_status(spark: SparkSession, table: Table, batch: Batch) -> None:
     status = None if batch.staged is None else staged_status(batch)
     if batch.is_new(present):
         if status is not None:
-            tables.append(status, table)
+            tables.append(status.coalesce(batch.files), table)
         return
     relabelled = batch.images("relabel").withColumn("run_id", F.lit(batch.run_id))
     rows = _acting(relabelled, "relabel").unionByName(

@@ -53,8 +53,10 @@ class Batches(Section):
     """Most files of the source table in one batch (Delta's `maxFilesPerTrigger`)."""
     max_bytes: str = Field("1g", pattern=r"^\d+[bkmg]$")
     """About the most bytes of source files in one batch (Delta's `maxBytesPerTrigger`)."""
+    bytes_per_task: str = Field("16m", pattern=r"^\d+[bkmg]$")
+    """About the most bytes of source files that one Spark task reads: its images lie there."""
     images_per_task: int = Field(256, gt=0)
-    """Images in one Spark task: progress and retries have this grain."""
+    """Images in one Spark task where they are dealt out by key, as those given as paths are."""
 
 
 class Device(Section):

@@ -41,6 +41,12 @@ def changed_at(spark: SparkSession, path: str) -> float:
     return float(system.getFileStatus(place).getModificationTime()) / 1000
 
 
+def size(spark: SparkSession, path: str) -> int:
+    """Bytes of all files below a folder; FileNotFoundError of Hadoop's when it is not there."""
+    place, system = _open(spark, path)
+    return int(system.getContentSummary(place).getLength())
+
+
 def read_text(spark: SparkSession, path: str) -> str | None:
     """The text of a small file; None when it is not there."""
     place, system = _open(spark, path)

@@ -31,8 +31,9 @@ FRAME_BYTES = 16_000_000
 """Bytes of images that a worker holds before it hands them to Spark."""
 
 WRITE_SETTINGS = {
-    # Spark reads a row group at a time: groups of few images keep the readers' memory small.
-    "parquet.block.size": "8388608",
+    # Spark reads a row group at a time, and gives each to one task: groups of few images keep the
+    # readers' memory small and the tasks even.
+    "parquet.block.size": "4194304",
     "parquet.page.size.row.check.min": "1",
     "parquet.page.size.row.check.max": "16",
 }

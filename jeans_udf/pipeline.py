@@ -32,6 +32,7 @@ from jeans_udf.schemas import (
     garments_schema,
 )
 from jeans_udf.sources import Source
+from jeans_udf.spreading import reading_settings
 from jeans_udf.staging import Tag
 from jeans_udf.stream import FeedGone, run_stream
 from jeans_udf.table_names import Output
@@ -114,7 +115,8 @@ def tag_catalog(
     fresh = clean_up(spark, work)
     batch = BatchTagger(catalog, run, tag, vocabulary, config.batch, work, display, again)
     flow = Flow(spark, source, catalog, work, batch, config)
-    with tables.settings(spark, STREAM_SETTINGS):
+    reading = reading_settings(config.batch, spark.sparkContext.defaultParallelism)
+    with tables.settings(spark, STREAM_SETTINGS | reading):
         if source.has_feed:
             flow.follow_feed(fresh)
         else:

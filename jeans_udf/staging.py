@@ -24,8 +24,8 @@ from jeans_udf.vocabulary import Vocabulary
 Tag = Callable[[DataFrame], DataFrame]
 """image_id, product_id, image, path to rows of `schemas.staged_schema`, one an image."""
 
-SMALL_TASK = 8
-"""Images that are worth a task of their own."""
+TARGET_FILE_BYTES = 128 << 20
+"""Of the tables' files: about what Delta writes by itself where it decides."""
 
 
 @dataclass(frozen=True)
@@ -34,24 +34,25 @@ class Staged:
 
     rows: DataFrame
     tally: Tally
+    files: int
+    """Files of a table that would hold them all in the size that readers like."""
 
 
-def task_count(images: int, images_per_task: int, parallelism: int) -> int:
-    """Tasks for ``images``: bounded in size, and no fewer than keep every core busy to the end."""
-    return max(-(-images // images_per_task), min(2 * parallelism, -(-images // SMALL_TASK)), 1)
+def is_staged(spark: SparkSession, folder: str) -> bool:
+    """Whether an interrupted run has left the batch's rows in full."""
+    return folders.exists(spark, f"{folder}/_SUCCESS")
 
 
 def stage(
-    images: DataFrame, planned: Planned, tag: Tag, folder: str, vocabulary: Vocabulary, tasks: int
+    images: DataFrame, planned: Planned, tag: Tag, folder: str, vocabulary: Vocabulary
 ) -> Staged:
     """Tag ``images`` into ``folder``, or take what an interrupted run has put there in full.
 
     Each image to tag must get exactly one row.
     """
     spark = images.sparkSession
-    if not folders.exists(spark, f"{folder}/_SUCCESS"):
-        # By key: a retry and the next run put the same images together.
-        tag(images.repartition(tasks, "image_id")).write.mode("overwrite").parquet(folder)
+    if not is_staged(spark, folder):
+        tag(images).write.mode("overwrite").parquet(folder)
     rows = spark.read.schema(staged_schema(vocabulary)).parquet(folder)
     tally, keys = _tally(rows, vocabulary)
     if tally.images != planned.count("tag") or keys != planned.key_sum:
@@ -60,7 +61,8 @@ def stage(
             f"staged {tally.images} rows for {planned.count('tag')} images; wanted exactly one row "
             "for each: the staged rows were removed, run again"
         )
-    return Staged(rows, tally)
+    files = max(1, -(-folders.size(spark, folder) // TARGET_FILE_BYTES))
+    return Staged(rows, tally, files)
 
 
 def _tally(rows: DataFrame, vocabulary: Vocabulary) -> tuple[Tally, Decimal]:

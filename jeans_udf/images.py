@@ -168,8 +168,8 @@ def _runs_out(image: Image.Image, data: bytes, longest: int) -> bool:
     corner = image.crop((max(0, image.width - 8), image.height - 1, *image.size))
     if corner.mode not in ("L", "RGB") or set(corner.tobytes()) != {128}:
         return False
-    # The zero keeps a last 0xFF from becoming a marker. Bits without a pattern: reduced to an eighth
-    # a picture shows its blocks' means alone, which a repeated byte may leave as they are.
+    # The zero keeps a last 0xFF from becoming a marker. Bits without a pattern: reduced to an
+    # eighth a picture shows its blocks' means alone, which a repeated byte may leave as they are.
     noise = hashlib.sha256(b"more").digest() * 4
     more = data[: structure("JPEG", data).end] + b"\0" + noise.replace(b"\xff", b"") + b"\xff\xd9"
     longer = Image.open(io.BytesIO(more), formats=["JPEG"])

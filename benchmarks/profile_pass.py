@@ -24,8 +24,8 @@ from typing import Any
 import torch
 
 from benchmarks.side_by_side.passes import batches
-from jeans_udf import tagger as tagger_module
-from jeans_udf.ahead import DecodeAhead, Decoded
+from jeans_udf import loading
+from jeans_udf.ahead import Decoded
 from jeans_udf.bundle import open_bundle
 from jeans_udf.config import load_config
 from jeans_udf.engines import parts
@@ -66,7 +66,7 @@ def watch_parts(steps: Steps) -> None:
         part.run = steps.watched(name, part.run)
         return part
 
-    parts.handed = tagger_module.handed = watched
+    parts.handed = loading.handed = watched
 
 
 def watch_pooling(steps: Steps, tagger: Tagger) -> None:
@@ -81,15 +81,12 @@ def watch_pooling(steps: Steps, tagger: Tagger) -> None:
 def one_round(tagger: Tagger, steps: Steps, sources: list[SourceImage]) -> dict[str, float]:
     """Milliseconds an image by step."""
     steps.seconds.clear()
-    config = tagger.config
-    ahead = DecodeAhead(
-        steps.watched("prepare", tagger.detector.prepare), config.images,
-        threads=1, ahead_bytes=config.decoding.ahead_bytes, longest=config.decoding.longest_side,
-    )  # fmt: skip
+    ahead = tagger.decode_ahead()
+    ahead.prepare = steps.watched("prepare", ahead.prepare)
     decoded: list[Decoded] = []
     with steps.step("decode"):
         decoded += [image for image in ahead(sources) if image.rejected is None]
-    for batch in batches(decoded, config.device.batch_pixels):
+    for batch in batches(decoded, tagger.config.device.batch_pixels):
         with steps.step("detect"):
             detections = tagger.detector.detect([i.canvas for i in batch if i.canvas])
         with steps.step("cut"):

@@ -11,7 +11,6 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,21 +19,15 @@ from jeans_udf.ahead import DecodeAhead, Decoded
 from jeans_udf.bundle import Bundle
 from jeans_udf.config import TaggingConfig
 from jeans_udf.cutting import cut, cut_known
-from jeans_udf.engines.engine import Engine
-from jeans_udf.engines.parts import hand_over, handed
 from jeans_udf.engines.registry import open_engine
 from jeans_udf.errors import Rejected
-from jeans_udf.models.classifier import Classifier, Judged, build_classifier
-from jeans_udf.models.combination import Combination
+from jeans_udf.loading import load_classifier, load_combination, load_detector
+from jeans_udf.models.classifier import Judged
 from jeans_udf.models.detections import Detections
-from jeans_udf.models.detector import Detector, count_parameters, open_proposer
-from jeans_udf.models.detector_config import build_detector, load_weights, read_detector_config
-from jeans_udf.models.folding import folded
 from jeans_udf.models.halving import Halving
-from jeans_udf.models.mirrored import Mirrored
 from jeans_udf.rows import Found, Row, rejected_row, tagged_row
 from jeans_udf.source_image import Known, SourceImage
-from jeans_udf.thresholds import detection_thresholds, final_thresholds
+from jeans_udf.thresholds import final_thresholds
 
 
 class Tagger:
@@ -61,16 +54,7 @@ class Tagger:
 
     def tag(self, images: Iterable[SourceImage]) -> Iterator[Row]:
         """One row an image; the order may differ from the source's."""
-        decoding = self.config.decoding
-        # Never fewer pixels than the detector's canvas has.
-        longest = decoding.longest_side and max(decoding.longest_side, self.detector.longest_side)
-        ahead = DecodeAhead(
-            self.detector.prepare,
-            self.config.images,
-            threads=decoding.threads,
-            ahead_bytes=decoding.ahead_bytes,
-            longest=longest,
-        )
+        ahead = self.decode_ahead()
         pending: deque[Future[Row]] = deque()
         with ThreadPoolExecutor(1, thread_name_prefix="encode") as behind:
             for batch in self._batches(ahead(images)):
@@ -80,6 +64,20 @@ class Tagger:
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()
+
+    def decode_ahead(self) -> DecodeAhead:
+        """The images' way to the models' canvases."""
+        decoding = self.config.decoding
+        return DecodeAhead(
+            self.detector.prepare,
+            self.config.images,
+            threads=decoding.threads,
+            ahead_bytes=decoding.ahead_bytes,
+            # Never fewer pixels than the detector's canvas has.
+            longest=decoding.longest_side and max(
+                decoding.longest_side, self.detector.longest_side
+            ),
+        )
 
     def _batches(self, decoded: Iterable[Decoded]) -> Iterator[list[Decoded]]:
         """Groups of equal canvases of at most ``device.batch_pixels``; rejected images apart."""
@@ -196,70 +194,3 @@ class Tagger:
         for number, garment in enumerate(kept):
             garment.number = number
         return kept
-
-
-def load_detector(
-    bundle: Bundle, config: TaggingConfig, device: torch.device, engine: Engine
-) -> Detector:
-    """The bundle's detector on ``device``, its convolutions run by ``engine``."""
-    spec = bundle.manifest.detector
-    cfg = read_detector_config(bundle.path(spec.config))
-    model = build_detector(cfg)
-    load_weights(model, bundle.path(spec.weights))
-    backbone: Any = model.backbone
-    if hasattr(backbone, "bottom_up"):
-        backbone.bottom_up = folded(backbone.bottom_up)
-    proposer = None
-    if spec.proposer_config and spec.proposer_weights:
-        proposer = open_proposer(
-            bundle.path(spec.proposer_config), bundle.path(spec.proposer_weights)
-        )
-    parameters = count_parameters(model, proposer)
-    if proposer is not None:
-        hand_over(proposer.eval(), engine, "proposer_")
-    hand_over(model.eval(), engine)
-    thresholds = detection_thresholds(bundle, config)
-    return Detector(
-        model,
-        longest_side=cfg.INPUT.MAX_SIZE_TEST,
-        score_threshold=min(thresholds.values()),
-        category_thresholds=dict(enumerate(thresholds.values())),
-        max_garments=config.detection.max_garments,
-        device=device,
-        proposer=proposer,
-        parameters=parameters,
-    )
-
-
-def load_combination(bundle: Bundle) -> Combination | None:
-    """How the bundle's two models decide together; None where the detector decides alone."""
-    spec = bundle.manifest.combination
-    if spec is None or not bundle.manifest.classifier.verdict:
-        return None
-    return Combination(spec.detector, spec.classifier, spec.none_bias)
-
-
-def load_classifier(bundle: Bundle, device: torch.device, engine: Engine) -> Classifier:
-    """The bundle's classifier on ``device``, run by ``engine``."""
-    spec = bundle.manifest.classifier
-    model = build_classifier(
-        spec.backbone, bundle.vocabulary, head=spec.head, verdict=spec.verdict
-    )
-    load_weights(model, bundle.path(spec.weights))
-    net = folded(model)
-    net = Mirrored(net).eval() if spec.mirrored else net
-    trial = torch.zeros(2, 3, spec.input_size or spec.size, spec.input_size or spec.size)
-    return Classifier(
-        handed(net, engine, "classifier", (trial,), any_size=False),
-        bundle.vocabulary,
-        view=spec.view,
-        size=spec.size,
-        input_size=spec.input_size,
-        mean=spec.mean,
-        std=spec.std,
-        temperatures=spec.temperatures,
-        thresholds=spec.thresholds,
-        device=device,
-        verdict=spec.verdict,
-        scoring=spec.scores,
-    )

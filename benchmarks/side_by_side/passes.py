@@ -14,8 +14,7 @@ import torch
 
 from benchmarks.side_by_side.outcome import garment
 from benchmarks.side_by_side.workload import Workload
-from jeans_udf.ahead import DecodeAhead, Decoded
-from jeans_udf.images import decode_image, sha256_hex
+from jeans_udf.ahead import Decoded
 from jeans_udf.isolation.models import task_device
 from jeans_udf.rows import Found, tagged_row
 from jeans_udf.source_image import SourceImage
@@ -45,10 +44,7 @@ def open_tagger(work: Workload) -> Tagger:
 
 def decode_files(tagger: Tagger, work: Workload, files: Iterable[str]) -> Iterator[Decoded]:
     """The photos of ``files``, decoded ahead on threads as the job does."""
-    config = work.config()
-    ahead = DecodeAhead(tagger.detector.prepare, config.images, threads=config.decoding.threads,
-                        ahead_bytes=config.decoding.ahead_bytes)  # fmt: skip
-    return ahead(
+    return tagger.decode_ahead()(
         SourceImage(file.rpartition("/")[2], None, _bytes_of(file), None) for file in files
     )
 
@@ -70,8 +66,9 @@ def find(tagger: Tagger, batch: Sequence[Decoded]) -> list[list[Found]]:
     """The garments of each photo of a batch of equal canvases: detect, cut, classify."""
     detections = tagger.detector.detect([i.canvas for i in batch if i.canvas is not None])
     found = [
-        tagger.cut(image.pixels, detected)
-        for image, detected in zip(batch, detections, strict=True) if image.pixels is not None
+        tagger.cut(image.pixels, detected, image.canvas.original)
+        for image, detected in zip(batch, detections, strict=True)
+        if image.pixels is not None and image.canvas is not None
     ]  # fmt: skip
     tagger.classify([one for garments in found for one in garments])
     return [tagger.kept(garments) for garments in found]
@@ -87,8 +84,9 @@ def tag_images(
     tagger: Tagger, image_ids: Sequence[str], images: Sequence[bytes]
 ) -> list[dict[str, Any]]:
     """Rows of `SCHEMA`, in the order of the images: the whole way from bytes to PNG and RLE."""
-    decoded = [_decode(tagger, key, bytes(data))
+    sources = [SourceImage(key, None, bytes(data), None)
                for key, data in zip(image_ids, images, strict=True)]  # fmt: skip
+    decoded = list(tagger.decode_ahead()(sources))
     rows = {}
     for batch in batches(decoded, tagger.config.device.batch_pixels):
         for image, found in zip(batch, find(tagger, batch), strict=True):
@@ -106,12 +104,6 @@ def flat(one: dict[str, Any]) -> dict[str, Any]:
         "mask_height": mask["height"], "mask_width": mask["width"],
         "mask_counts": mask["counts"], "crop": one["crop"],
     }  # fmt: skip
-
-
-def _decode(tagger: Tagger, image_id: str, data: bytes) -> Decoded:
-    pixels = decode_image(data, tagger.config.images)
-    source = SourceImage(image_id, None, data, None)
-    return Decoded(source, sha256_hex(data), pixels, tagger.detector.prepare(pixels), None, 0.0)
 
 
 def _bytes_of(file: str) -> bytes:

@@ -21,7 +21,7 @@ from jeans_udf.engines.exported import KEPT_SECONDS, Exported, cache_folder
 from jeans_udf.engines.parts import handed
 from jeans_udf.engines.registry import PREFERRED, check_engine, open_engine
 from jeans_udf.errors import ConfigError
-from jeans_udf.tagger import load_detector
+from jeans_udf.loading import load_detector
 
 CPU = torch.device("cpu")
 ENGINES: tuple[EngineName, ...] = ("openvino", "onnxruntime", "torch")

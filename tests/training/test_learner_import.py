@@ -36,10 +36,10 @@ from torchvision.models import resnet18, resnet34
 
 from jeans_udf.bundle import open_bundle
 from jeans_udf.engines.plain import TorchEngine
+from jeans_udf.loading import load_classifier
 from jeans_udf.models.classifier import Classifier, build_classifier
 from jeans_udf.models.detector_config import load_weights
 from jeans_udf.models.views import fit_square
-from jeans_udf.tagger import load_classifier
 from jeans_udf.training.assemble import classifier_of_run
 from jeans_udf.training.learner_labels import new_vocabulary
 from jeans_udf.vocabulary import load_vocabulary, parse_vocabulary

@@ -1,4 +1,4 @@
-"""A bundle's models, ready to run: Detectron2 and timm networks, their convolutions by an engine."""
+"""A bundle's models made ready: Detectron2 and timm networks, convolutions by an engine."""
 
 from __future__ import annotations
 

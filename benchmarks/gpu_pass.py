@@ -101,7 +101,7 @@ class Share:
         return sum(row["garments"] for row in self.tagger.tag(images))
 
     def _batched(self, pictures: Any) -> int:
-        most = self.tagger.config.device.batch_pixels
+        most = self.tagger.batch_pixels
         garments, waiting = 0, {}
         for pixels, canvas in pictures:
             group = waiting.setdefault(canvas.shape, [])

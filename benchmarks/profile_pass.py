@@ -86,7 +86,7 @@ def one_round(tagger: Tagger, steps: Steps, sources: list[SourceImage]) -> dict[
     decoded: list[Decoded] = []
     with steps.step("decode"):
         decoded += [image for image in ahead(sources) if image.rejected is None]
-    for batch in batches(decoded, tagger.config.device.batch_pixels):
+    for batch in batches(decoded, tagger.batch_pixels):
         with steps.step("detect"):
             detections = tagger.detector.detect([i.canvas for i in batch if i.canvas])
         with steps.step("cut"):

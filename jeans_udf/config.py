@@ -64,10 +64,10 @@ class Device(Section):
 
     kind: Literal["auto", "cpu", "cuda"] = "auto"
     """`auto` takes the GPU that Spark gave the task, else a visible one, else the CPU."""
-    batch_pixels: int = Field(1_600_000, gt=0)
-    """Most pixels of the detector's canvases in one device batch (7 images at 448 x 448)."""
-    crops_per_batch: int = Field(16, gt=0)
-    """Most garment crops in one classifier batch."""
+    batch_pixels: int = Field(0, ge=0)
+    """Most pixels of the detector's canvases in one device batch; 0: as suits the device."""
+    crops_per_batch: int = Field(0, ge=0)
+    """Most garment crops in one classifier batch; 0: as suits the device."""
     threads: int = Field(0, ge=0)
     """CPU threads of the models a task; 0: as many as Spark gives it (spark.task.cpus)."""
     engine: Literal["auto", "openvino", "onnxruntime", "torch"] = "auto"

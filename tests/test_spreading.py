@@ -141,5 +141,6 @@ def shuffled_bytes(spark: SparkSession) -> int:
     """What all stages so far have written for others to fetch."""
     jvm, store = spark._jvm, spark.sparkContext._jsc.sc().statusStore()
     nothing = jvm.java.util.ArrayList()
-    stages = store.stageList(nothing, False, False, [], nothing)
+    quantiles = spark.sparkContext._gateway.new_array(jvm.double, 0)
+    stages = store.stageList(nothing, False, False, quantiles, nothing)
     return sum(stages.apply(place).shuffleWriteBytes() for place in range(stages.size()))

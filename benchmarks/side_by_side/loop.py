@@ -61,7 +61,7 @@ def _share(
     try:
         tagger = passes.open_tagger(work)
         decoded = passes.decode_files(tagger, work, files)
-        batches = passes.batches(decoded, tagger.config.device.batch_pixels)
+        batches = passes.batches(decoded, tagger.batch_pixels)
         ready = list(batches) if decoded_before else batches
     except BaseException:
         start.abort()

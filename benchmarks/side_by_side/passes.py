@@ -37,7 +37,7 @@ def open_tagger(work: Workload) -> Tagger:
     device = torch.device(task_device(config.device.kind, None))
     tagger = Tagger(work.open_bundle(), config, device)
     warm = decode_files(tagger, work, work.files("warm"))
-    for batch in batches(warm, config.device.batch_pixels):
+    for batch in batches(warm, tagger.batch_pixels):
         find(tagger, batch)
     return tagger
 
@@ -88,7 +88,7 @@ def tag_images(
                for key, data in zip(image_ids, images, strict=True)]  # fmt: skip
     decoded = list(tagger.decode_ahead()(sources))
     rows = {}
-    for batch in batches(decoded, tagger.config.device.batch_pixels):
+    for batch in batches(decoded, tagger.batch_pixels):
         for image, found in zip(batch, find(tagger, batch), strict=True):
             row = tagged_row(image, found, tagger.model_version, tagger.vocabulary, {})
             rows[image.source.image_id] = [flat(one) for one in row["found"]]

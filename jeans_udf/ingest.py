@@ -33,7 +33,7 @@ FRAME_BYTES = 16_000_000
 WRITE_SETTINGS = {
     # Spark reads a row group at a time, and gives each to one task: groups of few images keep the
     # readers' memory small and the tasks even.
-    "parquet.block.size": "4194304",
+    "parquet.block.size": "2097152",
     "parquet.page.size.row.check.min": "1",
     "parquet.page.size.row.check.max": "16",
 }

@@ -23,7 +23,7 @@ UNEVEN = 1.5
 LARGE_TASK = 4
 """How many times ``batch.images_per_task`` a task may hold of images that lie together."""
 
-TASKS_PER_CORE = 4
+TASKS_PER_CORE = 8
 """Into how many parts small sources are read, so that the last task is not long alone."""
 
 

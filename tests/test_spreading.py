@@ -45,7 +45,7 @@ def test_how_many_tasks_are_dealt_to(images: int, tasks: int) -> None:
 
 @pytest.fixture
 def source(spark: SparkSession, tmp_path: Path) -> str:
-    """Pictures of noise, in row groups of four megabytes as `ingest` writes them."""
+    """Pictures of noise, in row groups of two megabytes as `ingest` writes them."""
     rows = [(f"{number:03}", "p", os.urandom(IMAGE_BYTES)) for number in range(IMAGES)]
     frame = spark.createDataFrame(rows, "image_id string, product_id string, image binary")
     with tables.settings(spark, WRITE_SETTINGS):
@@ -64,7 +64,7 @@ def test_no_pixel_is_shuffled(spark: SparkSession, source: str) -> None:
     before = shuffled_bytes(spark)
     tasks, seen = tasks_of(spread(images, IMAGES, Batches()))
     assert seen == IMAGES
-    assert tasks == 2  # eight megabytes in two row groups
+    assert tasks == 4  # eight megabytes in row groups of two
     assert shuffled_bytes(spark) - before < IMAGE_BYTES
 
 
@@ -90,7 +90,7 @@ def test_paths_are_dealt_out_and_pixels_beside_them_stay(
     images = to_tag(spark, both)
     before = shuffled_bytes(spark)
     tasks, seen = tasks_of(spread(images, IMAGES + 100, Batches(images_per_task=50)))
-    assert (seen, tasks) == (IMAGES + 100, 2 + 4)
+    assert (seen, tasks) == (IMAGES + 100, 4 + 4)
     assert shuffled_bytes(spark) - before < IMAGE_BYTES
 
 

@@ -137,6 +137,13 @@ class TaggingConfig(Section):
 
 
 def load_config(file: str | Path | None = None, overrides: Sequence[str] = ()) -> TaggingConfig:
+    """The tagging job's configuration, as `load_section` reads it."""
+    return load_section(TaggingConfig, file, overrides)
+
+
+def load_section(
+    section: type[S], file: str | Path | None = None, overrides: Sequence[str] = ()
+) -> S:
     """Read ``file`` (YAML), apply ``overrides`` (``a.b=value``), check everything.
 
     Raises `ConfigError` for a missing file, bad YAML, an unknown key or a value out of range.
@@ -147,7 +154,7 @@ def load_config(file: str | Path | None = None, overrides: Sequence[str] = ()) -
     where = str(file) if file is not None else "defaults"
     if overrides:
         where += " with --set " + " --set ".join(overrides)
-    return parse_section(TaggingConfig, values, where)
+    return parse_section(section, values, where)
 
 
 def parse_section(section: type[S], values: Mapping[str, Any], where: str) -> S:

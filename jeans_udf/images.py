@@ -112,6 +112,18 @@ def encode_png_rgba(crop: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
+def perceptual_hash(picture: np.ndarray) -> int:
+    """A hash of ``picture (H, W, 3) uint8`` RGB that near-duplicates nearly share, as int64.
+
+    One bit for each of the 64 lowest frequencies: whether it is above their median (imagehash).
+    """
+    # Here and not above: whoever only decodes needs no scipy.
+    import imagehash
+
+    bits = imagehash.phash(Image.fromarray(np.asarray(picture))).hash.ravel()
+    return int(np.packbits(bits).view(">i8")[0])
+
+
 def sha256_hex(data: bytes) -> str:
     """Hex sha256 of ``data``, 64 digits."""
     return hashlib.sha256(data).hexdigest()

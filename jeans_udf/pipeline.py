@@ -25,6 +25,7 @@ from jeans_udf.errors import JeansError, TableError
 from jeans_udf.progress import Display
 from jeans_udf.runs import Run
 from jeans_udf.schemas import (
+    ATTRIBUTE_OVERRIDES,
     GARMENT_CROPS,
     IMAGE_DETECTIONS,
     IMAGE_STATUS,
@@ -54,9 +55,11 @@ def open_catalog(spark: SparkSession, output: Output, vocabulary: Vocabulary) ->
     """Create the output's tables, or check that those that are there fit the vocabulary."""
     catalog = commit.catalog_of(output)
     ours = "the table is written by this job alone; give another --output"
+    people = "people write rows into it, but its columns are this job's"
     groups = "the bundle's vocabulary names other groups than the table; give another --output"
     _require_whole(spark, catalog)
     wanted = (
+        (output.table("attribute_overrides"), ATTRIBUTE_OVERRIDES, "What people corrected", people),
         (catalog.tagging_runs, TAGGING_RUNS, "One row per run of the tagging job", ours),
         (catalog.image_detections, IMAGE_DETECTIONS, "What the detector found, by image", ours),
         (catalog.garment_crops, GARMENT_CROPS, "One cut-out picture per garment", ours),

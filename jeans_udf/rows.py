@@ -15,7 +15,7 @@ import numpy as np
 from jeans_udf.ahead import Decoded
 from jeans_udf.errors import Rejected
 from jeans_udf.geometry import cutout, encode_rle, mask_area
-from jeans_udf.images import encode_png_rgba
+from jeans_udf.images import encode_png_rgba, perceptual_hash
 from jeans_udf.models.attributes import Attributes
 from jeans_udf.vocabulary import Vocabulary
 
@@ -92,7 +92,8 @@ def tagged_row(
     known = None if detected is None else [_detection(garment) for garment in detected]
     encode = time.perf_counter() - start
     row = _row(image, status, image.canvas.original, rows, {**seconds, "encode": encode})
-    return row | {"detections": known}
+    phash = None if detected is None else perceptual_hash(image.canvas.picture.permute(1, 2, 0))
+    return row | {"detections": known, "phash": phash}
 
 
 def _row(
@@ -117,6 +118,7 @@ def _row(
         },
         "found": found,
         "detections": None,
+        "phash": None,
     }
 
 

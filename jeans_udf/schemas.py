@@ -77,6 +77,51 @@ GARMENT_CROPS = T.StructType(
     ]
 )
 
+PRODUCT_EMBEDDINGS = T.StructType(
+    [
+        _column("product_id", STRING, "Key of the product", nullable=False),
+        _column("text", STRING, "What was embedded: description and attributes"),
+        _column("text_sha256", STRING, "Hex SHA-256 of the text"),
+        _column("embedding", T.ArrayType(FLOAT), "The text's vector; null for an empty text"),
+        _column("embedder", STRING, "Encoder and reading; only equal ones can be compared"),
+        _column("run_id", STRING, "Run of embed_products.py that wrote the row"),
+    ]
+)
+
+PRODUCT_TOKEN_EMBEDDINGS = T.StructType(
+    [
+        _column("text_sha256", STRING, "Text of product_embeddings", nullable=False),
+        _column("token_no", INT, "Number of the token in the text, from 0", nullable=False),
+        _column("token", STRING, "The token, as the encoder's vocabulary has it"),
+        _column("vector", T.ArrayType(FLOAT), "Of the last four layers, as the strategy says"),
+        _column("strategy", STRING, "concat: side by side (4 x hidden); sum: their sum (hidden)"),
+        _column("embedder", STRING, "Encoder and reading; only equal ones can be compared"),
+        _column("run_id", STRING, "Run of embed_products.py that wrote the row"),
+    ]
+)
+
+ATTRIBUTE_OVERRIDES = T.StructType(
+    [
+        _column("product_id", STRING, "Product that is corrected", nullable=False),
+        _column("image_id", STRING, "Only the garments of this image; null: of all the product's"),
+        _column("attribute", STRING, "category, or a group: wash, fit, ...", nullable=False),
+        _column("labels", T.ArrayType(STRING), "What it is: one label, several for lists, none for "
+                "no answer; category none: there is no garment"),
+        _column("changed_by", STRING, "Who said so"),
+        _column("changed_at", TIMESTAMP, "When (UTC): of several rows the latest counts"),
+        _column("note", STRING, "Why"),
+    ]
+)
+
+SIMILAR_PRODUCTS = T.StructType(
+    [
+        _column("product_id", STRING, "The product", nullable=False),
+        _column("neighbour_id", STRING, "A product with a similar text", nullable=False),
+        _column("rank", INT, "1 for the nearest"),
+        _column("cosine", FLOAT, "Cosine of the two texts' vectors, -1 to 1"),
+    ]
+)
+
 DETECTION = T.StructType(
     [
         T.StructField("box", BOX),
@@ -94,6 +139,7 @@ IMAGE_DETECTIONS = T.StructType(
         _column("detections", T.ArrayType(DETECTION), "All that it found, before the classifier "
                 "had its say: another classifier starts from here"),
         RUN_ID,
+        _column("phash", LONG, "Perceptual hash of the picture, 64 bits; null: not computed yet"),
     ]
 )
 
@@ -169,6 +215,7 @@ def staged_schema(vocabulary: Vocabulary) -> T.StructType:
             T.StructField("seconds", SECONDS),
             T.StructField("found", T.ArrayType(garment)),
             T.StructField("detections", T.ArrayType(DETECTION)),
+            T.StructField("phash", LONG),
         ]
     )
 
@@ -176,7 +223,7 @@ def staged_schema(vocabulary: Vocabulary) -> T.StructType:
 def _model_columns(vocabulary: Vocabulary) -> list[T.StructField]:
     columns = [
         _column("category", STRING, "One of: " + ", ".join(vocabulary.categories)),
-        _column("score", FLOAT, "Detector's score times the classifier's of a garment, 0 to 1"),
+        _column("score", FLOAT, "Chance that it is one of its category, 0 to 1, by both models"),
         _column("box", BOX, "Box in pixels of the upright image"),
         _column("mask", MASK, "COCO compressed RLE of the upright image; null without masks"),
         _column("mask_area", LONG, "Pixels of the mask; null without masks"),

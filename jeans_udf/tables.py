@@ -227,6 +227,15 @@ def append(frame: DataFrame, table: Table, txn: Txn | None = None) -> None:
         writer.saveAsTable(table.text)
 
 
+def overwrite(frame: DataFrame, table: Table) -> None:
+    """Put these rows in the place of all others, in one commit."""
+    writer = frame.write.format("delta").mode("overwrite")
+    if table.is_path:
+        writer.save(table.text)
+    else:
+        writer.saveAsTable(table.text)
+
+
 def merge_into(table: Table, rows: DataFrame, condition: str) -> DeltaMergeBuilder:
     """Begin a MERGE of ``rows`` (alias s) into the table (alias t)."""
     target = _delta(rows.sparkSession, table).alias("t")

@@ -13,12 +13,13 @@ from jeans_udf.pipeline import PLAIN, Refresh, open_catalog, tag_catalog
 from jeans_udf.progress import Counters, Display
 from jeans_udf.run_log import measure_drift, recorded
 from jeans_udf.runs import Run
+from jeans_udf.schemas import garments_schema
 from jeans_udf.sources import Source, open_source
 from jeans_udf.staging import Tag
 from jeans_udf.table_names import Output, Table
 from jeans_udf.thresholds import detector_identity
 from jeans_udf.udf import tag_images
-from jeans_udf.views import publish_views
+from jeans_udf.views.publishing import publish_views
 from jeans_udf.vocabulary import Vocabulary
 
 
@@ -77,4 +78,4 @@ def carry_out(
         run.tables_before = versions_of(spark, catalog)
         tag_catalog(spark, source, output, run, tag, vocabulary, run.config, display, refresh)
         measure_drift(spark, catalog.tagging_runs, run, vocabulary)
-    publish_views(spark, output, vocabulary)
+    publish_views(spark, output, garments_schema(vocabulary))

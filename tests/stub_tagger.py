@@ -93,7 +93,7 @@ def _row(image: Any, model_version: str) -> dict[str, Any]:
         "image_id": image.image_id, "product_id": image.product_id, "status": "rejected",
         "reason": None, "detail": None, "width": None, "height": None, "garments": 0,
         "image_sha256": None if data is None else hashlib.sha256(data).hexdigest(),
-        "tagged_at": datetime.now(UTC), "found": [], "detections": None,
+        "tagged_at": datetime.now(UTC), "found": [], "detections": None, "phash": None,
         "seconds": {"decode": 0.1, "detect": 0.2, "classify": 0.3, "encode": 0.4},
     }
     if data is None:

@@ -11,7 +11,8 @@ SELECT
   best.garment_id,
   best.category,
   best.score,
-${best}
+${best},
+  coalesce(best.reviewed, false) AS reviewed
 FROM (
   SELECT product_id, count(*) AS images, coalesce(sum(garments), 0) AS garments
   FROM ${image_status}
@@ -23,6 +24,6 @@ LEFT JOIN (
     *,
     -- garment_id breaks ties: the same tables always give the same garment.
     row_number() OVER (PARTITION BY product_id ORDER BY score DESC, garment_id) AS place
-  FROM ${garments}
+  FROM ${reviewed_garments}
 ) AS best
   ON best.product_id = images.product_id AND best.place = 1

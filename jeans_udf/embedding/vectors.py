@@ -1,0 +1,69 @@
+"""Distinct texts to vectors: `mapInPandas` around `models.embedder.Embedder`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+from pyspark.sql import DataFrame
+from pyspark.sql import types as T
+
+from jeans_udf.embedding.config import EmbeddingConfig
+
+TOKEN = T.StructType(
+    [
+        T.StructField("token_no", T.IntegerType()),
+        T.StructField("token", T.StringType()),
+        T.StructField("vector", T.ArrayType(T.FloatType())),
+    ]
+)
+VECTORS = T.StructType(
+    [
+        T.StructField("text_sha256", T.StringType()),
+        T.StructField("embedding", T.ArrayType(T.FloatType())),
+        T.StructField("tokens", T.ArrayType(TOKEN)),
+    ]
+)
+"""A distinct text: its vector, null without a token that counts; its tokens, null if not asked."""
+
+_EMBEDDERS: dict[str, Any] = {}
+"""The encoder of this Python worker, by all that decides its answers: opened once."""
+
+
+def embed_texts(texts: DataFrame, config: EmbeddingConfig, digest: str) -> DataFrame:
+    """``text_sha256, text`` to rows of `VECTORS`.
+
+    The executors open the encoder by the same name and check that its files have ``digest``.
+    """
+
+    def embed(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        embedder = _embedder(config, digest)
+        for frame in frames:
+            found = embedder.embed(list(frame.text))
+            rows = [
+                (key, None if one.sentence is None else one.sentence, _tokens(one))
+                for key, one in zip(frame.text_sha256, found, strict=True)
+            ]
+            yield pd.DataFrame(rows, columns=VECTORS.names)
+
+    return texts.select("text_sha256", "text").mapInPandas(embed, VECTORS)
+
+
+def _tokens(one: Any) -> list[dict[str, Any]] | None:
+    if one.token_vectors is None:
+        return None
+    return [
+        {"token_no": number, "token": token, "vector": vector}
+        for number, (token, vector) in enumerate(zip(one.tokens, one.token_vectors, strict=True))
+    ]
+
+
+def _embedder(config: EmbeddingConfig, digest: str) -> Any:
+    from jeans_udf.embedding.encoders import open_embedder
+
+    key = f"{config.model_dump_json()} {digest}"
+    if key not in _EMBEDDERS:
+        _EMBEDDERS.clear()
+        _EMBEDDERS[key] = open_embedder(config, digest)
+    return _EMBEDDERS[key]

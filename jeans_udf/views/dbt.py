@@ -1,0 +1,81 @@
+"""dbt's schema.yml of the tables and views: descriptions and tests, from the schemas."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+from pyspark.sql import types as T
+
+from jeans_udf import errors, schemas
+from jeans_udf.table_names import Output
+from jeans_udf.views.columns import ONE_OF, groups_of, view_columns
+from jeans_udf.views.publishing import PLAIN, VIEWS, Publication
+
+STATUSES = ("tagged", "no_garment", "rejected")
+
+
+def schema_yml(output: Output, garments: T.StructType, publication: Publication = PLAIN) -> str:
+    """The text of a schema.yml with a source of the tables, and a model of every view."""
+    described = {
+        "image_status": (schemas.IMAGE_STATUS, "One row per source image, tagged or not"),
+        "garments": (garments, "One row per garment"),
+        "garment_crops": (schemas.GARMENT_CROPS, "One cut-out picture per garment"),
+        "tagging_runs": (schemas.TAGGING_RUNS, "One row per run of the tagging job"),
+        "product_embeddings": (schemas.PRODUCT_EMBEDDINGS, "One row per product: its vector"),
+        "similar_products": (schemas.SIMILAR_PRODUCTS, "The nearest products of each"),
+        "attribute_overrides": (schemas.ATTRIBUTE_OVERRIDES, "What people corrected"),
+    }
+    unique = {
+        "image_status": "image_id", "garments": "garment_id", "garment_crops": "garment_id",
+        "tagging_runs": "run_id", "product_embeddings": "product_id",
+    }  # fmt: skip
+    accepted = {("image_status", "status"): STATUSES, ("image_status", "reason"): errors.REASONS,
+                **_labels("garments", garments)}  # fmt: skip
+    source: dict[str, Any] = {"name": "jeans_udf", "tables": []}
+    if not output.is_path:
+        *catalog, schema = output.text.split(".")
+        source |= {"database": catalog[0]} if catalog else {}
+        source["schema"] = schema
+    for name, (schema_of, told) in described.items():
+        columns = [
+            _column(f.name, str(f.metadata.get("comment", "")), not_null=not f.nullable,
+                    unique=unique.get(name) == f.name, accepted=accepted.get((name, f.name)))
+            for f in schema_of
+        ]  # fmt: skip
+        source["tables"].append({"name": name, "description": told, "columns": columns})
+    models = [
+        {"name": view, "columns": [
+            _column(name, comment, unique=(view, name) == ("product_attributes", "product_id"),
+                    not_null=(view, name) == ("product_attributes", "product_id"))
+            for name, comment in columns
+        ]}
+        for view, columns in view_columns(garments).items()
+        if view in VIEWS or publication.before is not None
+    ]  # fmt: skip
+    whole = {"version": 2, "sources": [source], "models": models}
+    return yaml.safe_dump(whole, sort_keys=False, width=100, allow_unicode=True)
+
+
+def _labels(table: str, garments: T.StructType) -> dict[tuple[str, str], tuple[str, ...]]:
+    """What exclusive columns may hold, as their comments say."""
+    found = {}
+    for name in ("category", *groups_of(garments).exclusive):
+        match = ONE_OF.match(str(garments[name].metadata.get("comment", "")))
+        if match:
+            found[table, name] = tuple(match[1].split(", "))
+    return found
+
+
+def _column(
+    name: str,
+    comment: str,
+    *,
+    not_null: bool = False,
+    unique: bool = False,
+    accepted: tuple[str, ...] | None = None,
+) -> dict[str, Any]:
+    tests: list[Any] = ["not_null"] if not_null else []
+    tests += ["unique"] if unique else []
+    tests += [{"accepted_values": {"values": list(accepted)}}] if accepted else []
+    return {"name": name, "description": comment} | ({"data_tests": tests} if tests else {})

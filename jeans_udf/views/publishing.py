@@ -1,0 +1,149 @@
+"""The analysts' views: SQL files, filled in with the output's tables and the vocabulary's groups."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+
+from pyspark.sql import SparkSession
+from pyspark.sql import types as T
+
+from jeans_udf import folders, tables
+from jeans_udf.errors import TableError
+from jeans_udf.table_names import Output
+from jeans_udf.views.columns import commented, fragments, view_columns
+
+SQL = Path(__file__).parent
+VIEWS = (
+    "reviewed_garments", "product_attributes", "rejected_images", "attribute_coverage",
+    "low_confidence", "attribute_trends", "garments_with_crops", "near_duplicate_images",
+)  # fmt: skip
+"""In the order of their making: some read others. ``model_diff`` is made when it is asked for."""
+TABLES = (
+    "image_status", "garments", "garment_crops", "tagging_runs", "image_detections",
+    "attribute_overrides",
+)  # fmt: skip
+FILE = "views.sql"
+MOST_BITS = 3
+"""Of near-duplicates; the quarters in near_duplicate_images.sql find no more."""
+
+HEAD = """\
+-- Views on the tables of this directory, for Spark SQL with Delta:
+--   spark-sql --packages io.delta:delta-spark_4.2_2.13:4.4.0 \\
+--     --conf spark.sql.extensions=io.delta.sql.DeltaSparkSessionExtension \\
+--     --conf spark.sql.catalog.spark_catalog=org.apache.spark.sql.delta.catalog.DeltaCatalog \\
+--     -i views.sql
+"""
+
+
+@dataclass(frozen=True)
+class Before:
+    """The side that ``model_diff`` compares with: another output, or this one as it was."""
+
+    output: Output
+    versions: dict[str, int] | None = None
+    """Delta versions of image_status and garments; None: the present."""
+    told: str = ""
+    """Which side that is, in words."""
+
+    def table(self, name: str) -> str:
+        """How SQL names a table of it."""
+        name_in_sql = self.output.table(name).sql
+        if self.versions is None:
+            return name_in_sql
+        return f"{name_in_sql} VERSION AS OF {int(self.versions[name])}"
+
+
+@dataclass(frozen=True)
+class Publication:
+    """Which views, and where. ``into``: a schema that is to hold them; None: the output itself."""
+
+    into: Output | None = None
+    temporary: bool = False
+    """Views of the session alone, whatever the output is; `create_views` makes them."""
+    least_confidence: float = 0.5
+    """Below it a garment stands in low_confidence."""
+    before: Before | None = None
+    """With it, model_diff is made too."""
+
+
+PLAIN = Publication()
+
+
+def view_statements(
+    output: Output, garments: T.StructType, publication: Publication = PLAIN
+) -> dict[str, str]:
+    """A CREATE VIEW for each view; temporary ones for a directory, which has no names.
+
+    ``garments`` is the schema of that table, comments included.
+    """
+    place = publication.into or output
+    unnamed = publication.temporary or place.is_path
+    columns = view_columns(garments)
+    values = {
+        "kind": "TEMPORARY " if unnamed else "",
+        "least_confidence": repr(float(publication.least_confidence)),
+        "most_bits": str(MOST_BITS),
+        **{name: output.table(name).sql for name in TABLES},
+        **{name: f"`{name}`" if unnamed else place.table(name).sql for name in VIEWS},
+    }
+    names = list(VIEWS)
+    before = publication.before
+    if before is not None:
+        names.append("model_diff")
+        values |= {f"{name}_before": before.table(name) for name in ("image_status", "garments")}
+        values["sides"] = before.told.replace("'", "''")
+    parts = {name: Template(text).substitute(values) for name, text in fragments(garments).items()}
+    statements = {}
+    for name in names:
+        template = Template((SQL / f"{name}.sql").read_text(encoding="utf-8"))
+        view = f"`{name}`" if unnamed else place.table(name).sql
+        own = {"view": view, "columns": commented(columns.get(name, ()))}
+        statements[name] = template.substitute(values | parts | own).strip()
+    return statements
+
+
+def create_views(
+    spark: SparkSession, output: Output, garments: T.StructType, publication: Publication = PLAIN
+) -> list[str]:
+    """Create the views, those of a directory in this session alone; their names."""
+    statements = view_statements(output, garments, publication)
+    for statement in statements.values():
+        spark.sql(statement)
+    return list(statements)
+
+
+def publish_views(
+    spark: SparkSession, output: Output, garments: T.StructType, publication: Publication = PLAIN
+) -> list[str]:
+    """Leave the views for whoever comes: in the schema, or as a directory's ``views.sql``.
+
+    Nothing is done where they are as they would become. Gives their names.
+    """
+    statements = view_statements(output, garments, publication)
+    place = publication.into or output
+    if place.is_path:
+        text = HEAD + "".join(f"\n{statement};\n" for statement in statements.values())
+        file = f"{place.text}/{FILE}"
+        if folders.read_text(spark, file) != text:
+            folders.write_text(spark, file, text)
+        return list(statements)
+    names = [str(place.table(name)) for name in statements]
+    mark = f"{tables.work_folder(spark, place)}/_views"
+    digest = hashlib.sha256("\n".join(statements.values()).encode()).hexdigest()
+    there = all(spark.catalog.tableExists(name) for name in names)
+    if there and folders.read_text(spark, mark) == digest:
+        return names
+    create_views(spark, output, garments, publication)
+    folders.write_text(spark, mark, digest)
+    return names
+
+
+def garments_of(spark: SparkSession, output: Output) -> T.StructType:
+    """The schema of the output's garments; `TableError` where there are none."""
+    table = output.table("garments")
+    if not tables.table_exists(spark, table):
+        raise TableError(f"table {table}: is not there; run tag_catalog.py on this output first")
+    return tables.read_table(spark, table).schema

@@ -1,0 +1,122 @@
+"""Write the garments that people should look at, or have corrected, as a dataset for training."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from jeans_udf import tables
+from jeans_udf.config import load_config
+from jeans_udf.errors import (
+    EXIT_FAILED,
+    EXIT_OK,
+    EXIT_USAGE,
+    ConfigError,
+    JeansError,
+    UsageError,
+)
+from jeans_udf.review.export import export, wanted_images
+from jeans_udf.session import build_session
+from jeans_udf.sources import open_source
+from jeans_udf.table_names import parse_output, parse_table
+from jeans_udf.views.columns import categories_of, groups_of
+from jeans_udf.views.publishing import Publication, create_views, garments_of
+
+MORE = """\
+Photos of garments that are corrected in attribute_overrides come first, then those of the view
+low_confidence, least confident first. Each photo goes out with all its garments, corrected where
+people corrected them.
+
+written to the folder:
+  photos/           the photos' own bytes
+  instances.json    COCO, masks as run lengths; score and reviewed among the attributes
+  attributes.csv    file_path, annotation_id, category and one column for each group
+
+Look through them (labels can be corrected in attributes.csv, outlines in any tool that reads COCO),
+then train:
+  python jobs/import_annotations.py --photos DIR/photos --annotations DIR/instances.json \\
+      --output DIR/dataset
+  python jobs/train_classifier.py --photos DIR/photos --annotations DIR/instances.json \\
+      --labels DIR/attributes.csv --output runs/classifier
+
+example:
+  python jobs/export_review.py --source shop.product_images --output shop --to review/2026-11
+
+exit codes: 0 fine; 1 failed; 2 bad configuration or table, nothing done
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="export_review.py",
+        description=__doc__,
+        epilog=MORE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--source", required=True, metavar="TABLE",
+        help="product_images: a directory (with a slash) or a name")  # fmt: skip
+    add("--output", required=True, metavar="DIR_OR_SCHEMA",
+        help="where tag_catalog.py has written its tables")  # fmt: skip
+    add("--to", required=True, metavar="DIR", type=Path, help="folder for the dataset, empty or new")
+    add("--limit", type=int, default=500, metavar="N", help="most photos (default 500)")
+    add("--least-confidence", type=float, default=0.5, metavar="SCORE",
+        help="garments with a score below this are to be looked at (default 0.5)")  # fmt: skip
+    add("--config", metavar="FILE", help="as of tag_catalog.py, for images.roots and limits")
+    add("--set", action="append", default=[], metavar="KEY=VALUE", help="stronger than the file")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parser().parse_args(arguments)
+    try:
+        return write(options)
+    except UsageError as error:
+        print(f"export_review: {error}", file=sys.stderr)
+        return EXIT_USAGE
+    except JeansError as error:
+        print(f"export_review: {error}", file=sys.stderr)
+        return EXIT_FAILED
+
+
+def write(options: argparse.Namespace) -> int:
+    config = load_config(options.config, options.set)
+    source, output = parse_table(options.source), parse_output(options.output)
+    if options.limit < 1 or not 0 <= options.least_confidence <= 1:
+        raise ConfigError("wanted --limit of 1 or more, and --least-confidence of 0 to 1")
+    if options.to.exists() and (not options.to.is_dir() or any(options.to.iterdir())):
+        raise ConfigError(f"--to {options.to}: is no empty folder; give a new one")
+    spark = build_session("export_review")
+    try:
+        garments = garments_of(spark, output)
+        images = open_source(spark, source).read(spark)
+        # In this session alone, with this job's threshold.
+        create_views(spark, output, garments,
+                     Publication(temporary=True, least_confidence=options.least_confidence))  # fmt: skip
+        wanted = wanted_images(
+            tables.read_table(spark, output.table("image_status")),
+            spark.table("reviewed_garments"),
+            spark.table("low_confidence"),
+            tables.read_table(spark, output.table("attribute_overrides")),
+            options.limit,
+        )
+        done = export(
+            spark, images, wanted, groups_of(garments), categories_of(garments), options.to,
+            config.images,
+        )  # fmt: skip
+    finally:
+        spark.stop()
+    print(f"{done.photos} photos with {done.garments} garments, {done.corrected} of them corrected "
+          f"by people: {options.to}")  # fmt: skip
+    if done.without_mask:
+        print(f"left out: photos with {done.without_mask} garments without a mask")
+    if done.changed:
+        print(f"left out: {len(done.changed)} photos that changed since they were tagged, as "
+              f"{done.changed[0]}")  # fmt: skip
+    return EXIT_OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())

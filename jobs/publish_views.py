@@ -1,0 +1,139 @@
+"""Install the analysts' views on a tagged catalog, and describe its tables for dbt."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from jeans_udf import tables
+from jeans_udf.errors import (
+    EXIT_FAILED,
+    EXIT_OK,
+    EXIT_USAGE,
+    ConfigError,
+    JeansError,
+    UsageError,
+)
+from jeans_udf.session import build_session
+from jeans_udf.table_names import Output, parse_output
+from jeans_udf.views.dbt import schema_yml
+from jeans_udf.views.publishing import Before, Publication, garments_of, publish_views
+
+MORE = """\
+tag_catalog.py publishes the views by itself; this job is for other places and further views.
+
+views, each with comments on every column:
+  reviewed_garments       garments, with people's corrections from attribute_overrides
+  product_attributes      one row per product: its best garment
+  rejected_images         what could not be tagged, and why
+  attribute_coverage      how many garments have an answer, by category and attribute
+  low_confidence          garments that a person should look at
+  attribute_trends        how often each label was given, run by run
+  garments_with_crops     garments with their cut-out pictures
+  near_duplicate_images   images that look nearly the same
+  model_diff              with --compare-with or --before-run: two bundles, image by image
+
+The views of a directory are written to its views.sql, for spark-sql -i; with --into they become
+views of a schema, whatever the output is.
+
+examples:
+  python jobs/publish_views.py --output shop
+  python jobs/publish_views.py --output ./catalog/tags --into main.analytics
+  python jobs/publish_views.py --output shop --before-run 3f2a --least-confidence 0.6
+  python jobs/publish_views.py --output shop --dbt models/schema.yml
+
+exit codes: 0 fine; 1 failed; 2 bad table, schema or run, nothing done
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="publish_views.py",
+        description=__doc__,
+        epilog=MORE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--output", required=True, metavar="DIR_OR_SCHEMA",
+        help="where tag_catalog.py has written its tables")  # fmt: skip
+    add("--into", metavar="SCHEMA", help="schema or catalog.schema that is to hold the views")
+    add("--least-confidence", type=float, default=0.5, metavar="SCORE",
+        help="low_confidence shows garments with a score below this (default 0.5)")  # fmt: skip
+    sides = parser.add_mutually_exclusive_group()
+    sides.add_argument("--compare-with", metavar="DIR_OR_SCHEMA",
+                       help="model_diff: another output, as the side before")  # fmt: skip
+    sides.add_argument("--before-run", metavar="RUN_ID",
+                       help="model_diff: this output as it was before a run")  # fmt: skip
+    add("--dbt", metavar="FILE", help="also write a dbt schema.yml of the tables and views")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parser().parse_args(arguments)
+    try:
+        return publish(options)
+    except UsageError as error:
+        print(f"publish_views: {error}", file=sys.stderr)
+        return EXIT_USAGE
+    except JeansError as error:
+        print(f"publish_views: {error}", file=sys.stderr)
+        return EXIT_FAILED
+
+
+def publish(options: argparse.Namespace) -> int:
+    if not 0 <= options.least_confidence <= 1:
+        raise ConfigError(f"--least-confidence {options.least_confidence}: wanted 0 to 1")
+    output = parse_output(options.output)
+    into = parse_output(options.into) if options.into is not None else None
+    if into is not None and into.is_path:
+        raise ConfigError(
+            f"--into {options.into}: wanted a schema, as shop or main.shop; the views of a "
+            "directory are in its views.sql"
+        )
+    spark = build_session("publish_views")
+    try:
+        garments = garments_of(spark, output)
+        before = side_before(spark, output, options)
+        publication = Publication(into, options.least_confidence, before)
+        names = publish_views(spark, output, garments, publication)
+        if options.dbt is not None:
+            Path(options.dbt).write_text(schema_yml(output, garments, publication), "utf-8")
+    finally:
+        spark.stop()
+    where = "" if (into or output).is_path is False else f" in {output.text}/views.sql"
+    print(f"{len(names)} views{where}:")
+    for name in names:
+        print(f"  {name}")
+    if options.dbt is not None:
+        print(f"dbt's description: {options.dbt}")
+    return EXIT_OK
+
+
+def side_before(
+    spark: SparkSession, output: Output, options: argparse.Namespace
+) -> Before | None:
+    """What model_diff compares with, if anything."""
+    if options.compare_with is not None:
+        other = parse_output(options.compare_with)
+        garments_of(spark, other)
+        return Before(other, told=f"{other.text} before, {output.text} after")
+    if options.before_run is None:
+        return None
+    runs = tables.read_table(spark, output.table("tagging_runs"))
+    rows = runs.where(runs.run_id.startswith(options.before_run)).collect()
+    if len(rows) != 1 or rows[0].tables_before is None:
+        known = [row.run_id for row in runs.orderBy("run_no").select("run_id").collect()]
+        raise ConfigError(
+            f"--before-run {options.before_run}: {len(rows)} runs are called so; known: "
+            + ", ".join(known[-10:])
+        )
+    told = f"before run {rows[0].run_id}, and now"
+    return Before(output, dict(rows[0].tables_before), told)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

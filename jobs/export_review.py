@@ -60,7 +60,8 @@ def parser() -> argparse.ArgumentParser:
         help="product_images: a directory (with a slash) or a name")  # fmt: skip
     add("--output", required=True, metavar="DIR_OR_SCHEMA",
         help="where tag_catalog.py has written its tables")  # fmt: skip
-    add("--to", required=True, metavar="DIR", type=Path, help="folder for the dataset, empty or new")
+    add("--to", required=True, metavar="DIR", type=Path,
+        help="folder for the dataset, new or empty")  # fmt: skip
     add("--limit", type=int, default=500, metavar="N", help="most photos (default 500)")
     add("--least-confidence", type=float, default=0.5, metavar="SCORE",
         help="garments with a score below this are to be looked at (default 0.5)")  # fmt: skip
@@ -93,8 +94,8 @@ def write(options: argparse.Namespace) -> int:
         garments = garments_of(spark, output)
         images = open_source(spark, source).read(spark)
         # In this session alone, with this job's threshold.
-        create_views(spark, output, garments,
-                     Publication(temporary=True, least_confidence=options.least_confidence))  # fmt: skip
+        publication = Publication(temporary=True, least_confidence=options.least_confidence)
+        create_views(spark, output, garments, publication)
         wanted = wanted_images(
             tables.read_table(spark, output.table("image_status")),
             spark.table("reviewed_garments"),

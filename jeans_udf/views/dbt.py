@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import yaml
@@ -9,9 +10,13 @@ from pyspark.sql import types as T
 
 from jeans_udf import errors, schemas
 from jeans_udf.table_names import Output
-from jeans_udf.views.columns import ONE_OF, groups_of, view_columns
-from jeans_udf.views.publishing import PLAIN, VIEWS, Publication
+from jeans_udf.views.columns import ONE_OF, groups_of
+from jeans_udf.views.publishing import PLAIN, Publication, view_statements
 
+COLUMN = re.compile(r"^  `(\w+)` COMMENT '((?:[^'\\]|\\.)*)'", re.MULTILINE)
+COMMENT = re.compile(r"^COMMENT '((?:[^'\\]|\\.|'')*)'", re.MULTILINE)
+"""How a view's statement begins; the views' own text is the one place where they are described."""
+KEYS = {("product_attributes", "product_id"), ("reviewed_garments", "garment_id")}
 STATUSES = ("tagged", "no_garment", "rejected")
 
 
@@ -44,15 +49,19 @@ def schema_yml(output: Output, garments: T.StructType, publication: Publication 
             for f in schema_of
         ]  # fmt: skip
         source["tables"].append({"name": name, "description": told, "columns": columns})
-    models = [
-        {"name": view, "columns": [
-            _column(name, comment, unique=(view, name) == ("product_attributes", "product_id"),
-                    not_null=(view, name) == ("product_attributes", "product_id"))
-            for name, comment in columns
-        ]}
-        for view, columns in view_columns(garments).items()
-        if view in VIEWS or publication.before is not None
-    ]  # fmt: skip
+    models = []
+    for view, statement in view_statements(output, garments, publication).items():
+        head, _, rest = statement.partition("\n)\n")
+        about = COMMENT.search(rest)
+        models.append({
+            "name": view,
+            "description": _unquoted(about[1]) if about else "",
+            "columns": [
+                _column(name, _unquoted(comment), not_null=(view, name) in KEYS,
+                        unique=(view, name) in KEYS)
+                for name, comment in COLUMN.findall(head)
+            ],
+        })  # fmt: skip
     whole = {"version": 2, "sources": [source], "models": models}
     return yaml.safe_dump(whole, sort_keys=False, width=100, allow_unicode=True)
 
@@ -79,3 +88,7 @@ def _column(
     tests += ["unique"] if unique else []
     tests += [{"accepted_values": {"values": list(accepted)}}] if accepted else []
     return {"name": name, "description": comment} | ({"data_tests": tests} if tests else {})
+
+
+def _unquoted(text: str) -> str:
+    return text.replace("''", "'").replace("\\'", "'").replace("\\\\", "\\")

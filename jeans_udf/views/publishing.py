@@ -1,4 +1,4 @@
-"""The analysts' views: SQL files, filled in with the output's tables and the vocabulary's groups."""
+"""The analysts' views: SQL files, filled in with the output's tables and the attribute groups."""
 
 from __future__ import annotations
 

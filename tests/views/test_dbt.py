@@ -1,0 +1,45 @@
+"""dbt's schema.yml: every column described, keys and closed lists tested."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+from stub_tagger import VOCABULARY
+
+from jeans_udf.errors import REASONS
+from jeans_udf.schemas import garments_schema
+from jeans_udf.table_names import parse_output
+from jeans_udf.views.dbt import schema_yml
+from jeans_udf.views.publishing import VIEWS
+
+
+def columns(described: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    (found,) = [one for one in described if one["name"] == name]
+    return {column["name"]: column for column in found["columns"]}
+
+
+def test_descriptions_and_tests() -> None:
+    text = schema_yml(parse_output("main.shop"), garments_schema(VOCABULARY))
+    whole = yaml.safe_load(text)
+    (source,) = whole["sources"]
+    assert (source["database"], source["schema"]) == ("main", "shop")
+    garments = columns(source["tables"], "garments")
+    assert garments["garment_id"]["data_tests"] == ["not_null", "unique"]
+    assert garments["wash"]["data_tests"] == [{"accepted_values": {"values": ["dark", "light"]}}]
+    assert garments["category"]["data_tests"] == [
+        {"accepted_values": {"values": ["jeans", "shorts"]}}
+    ]
+    status = columns(source["tables"], "image_status")
+    assert status["reason"]["data_tests"] == [{"accepted_values": {"values": list(REASONS)}}]
+    assert {model["name"] for model in whole["models"]} == set(VIEWS)
+    products = columns(whole["models"], "product_attributes")
+    assert products["product_id"]["data_tests"] == ["not_null", "unique"]
+    every = [column for part in (source["tables"], whole["models"]) for table in part
+             for column in table["columns"]]  # fmt: skip
+    assert all(column["description"] for column in every)
+
+
+def test_a_directory_has_no_schema() -> None:
+    whole = yaml.safe_load(schema_yml(parse_output("/data/out"), garments_schema(VOCABULARY)))
+    assert "schema" not in whole["sources"][0]

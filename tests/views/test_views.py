@@ -1,0 +1,208 @@
+"""The analysts' views over a few rows, as temporary views of a directory and in a schema."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from few_rows import ROWS, SCHEMAS, fill, garment, override
+from pyspark.sql import SparkSession
+from stub_tagger import VOCABULARY
+
+from jeans_udf import tables
+from jeans_udf.errors import TableError
+from jeans_udf.schemas import garments_schema
+from jeans_udf.table_names import Output, parse_output
+from jeans_udf.views.publishing import (
+    VIEWS,
+    Before,
+    Publication,
+    create_views,
+    garments_of,
+    publish_views,
+)
+
+GARMENTS = garments_schema(VOCABULARY)
+
+
+@pytest.fixture(scope="module")
+def output(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Output:
+    output = parse_output(str(tmp_path_factory.mktemp("views") / "it's out"))
+    fill(spark, output)
+    return output
+
+
+@pytest.fixture(scope="module")
+def corrected(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Output:
+    """The same, after people had their say."""
+    output = parse_output(str(tmp_path_factory.mktemp("corrected") / "out"))
+    fill(spark, output, attribute_overrides=[
+        override("wash", ["dark"], day=1, image_id="2"),
+        override("wash", [], day=2, image_id="2"),  # the later word: no answer
+        override("details", ["raw_hem", "cuffed"]),
+        override("category", ["none"], product_id="r"),
+        override("wash", ["light"], product_id="of another time"),
+    ])  # fmt: skip
+    return output
+
+
+def rows(spark: SparkSession, view: str, key: str) -> dict[Any, Any]:
+    found = spark.table(view).collect()
+    by_key = {row[key]: row for row in found}
+    assert len(by_key) == len(found)
+    return by_key
+
+
+def check(spark: SparkSession, name_of: Any) -> None:
+    products = rows(spark, name_of("product_attributes"), "product_id")
+    assert set(products) == {"p", "q", "r"}
+    best = products["p"]
+    # b and c score alike: the lesser id is taken, on every run.
+    assert (best.images, best.garments, best.garment_id) == (2, 3, "b")
+    assert (best.image_id, best.wash, best.reviewed) == ("2", "light", False)
+    nothing = products["q"]
+    assert (nothing.images, nothing.garments, nothing.wash, nothing.reviewed) == (1, 0, None, False)
+    columns = spark.table(name_of("product_attributes")).schema
+    assert columns.names[-6:] == [
+        "score", "wash", "wash_score", "details", "attributes", "reviewed"
+    ]  # fmt: skip
+    assert columns["wash"].metadata["comment"].startswith("Best garment: One of: dark, light")
+    rejected = spark.table(name_of("rejected_images")).collect()
+    assert [(r.image_id, r.product_id, r.reason) for r in rejected] == [("3", "q", "empty")]
+    for view in VIEWS:
+        fields = spark.table(name_of(view)).schema
+        assert all(field.metadata.get("comment") for field in fields), view
+
+
+def test_views_of_a_directory_can_be_pasted(spark: SparkSession, output: Output) -> None:
+    assert publish_views(spark, output, GARMENTS) == list(VIEWS)
+    file = Path(output.text) / "views.sql"
+    written = file.stat().st_mtime_ns
+    publish_views(spark, output, GARMENTS)
+    assert file.stat().st_mtime_ns == written, "nothing to write: nothing is written"
+    for view in VIEWS:
+        spark.catalog.dropTempView(view)
+    lines = [line for line in file.read_text().splitlines() if not line.startswith("--")]
+    for statement in "\n".join(lines).split(";\n"):
+        if statement.strip():
+            spark.sql(statement)
+    check(spark, lambda view: view)
+
+
+@pytest.fixture
+def schemas(spark: SparkSession) -> Iterator[Output]:
+    for name in ("views_test", "views_elsewhere"):
+        spark.sql(f"CREATE SCHEMA {name}")
+    try:
+        yield parse_output("views_test")
+    finally:
+        for name in ("views_test", "views_elsewhere"):
+            spark.sql(f"DROP SCHEMA {name} CASCADE")
+
+
+def test_views_in_schemas(spark: SparkSession, schemas: Output, output: Output) -> None:
+    fill(spark, schemas)
+    publish_views(spark, schemas, garments_of(spark, schemas))
+    check(spark, lambda view: f"views_test.{view}")
+    spark.sql("DROP VIEW views_test.rejected_images")
+    publish_views(spark, schemas, garments_of(spark, schemas))
+    check(spark, lambda view: f"views_test.{view}")
+    # A directory's tables under names of a catalog, of three parts.
+    into = Publication(into=parse_output("spark_catalog.views_elsewhere"))
+    assert publish_views(spark, output, GARMENTS, into)[0].endswith(
+        "views_elsewhere.reviewed_garments"
+    )
+    check(spark, lambda view: f"spark_catalog.views_elsewhere.{view}")
+
+
+def test_peoples_words_win(spark: SparkSession, corrected: Output) -> None:
+    create_views(spark, corrected, GARMENTS)
+    garments = rows(spark, "reviewed_garments", "garment_id")
+    assert set(garments) == {"a", "b", "c", "d"}, "people said that e is none"
+    b = garments["b"]
+    assert (b.wash, b.wash_score, b.reviewed) == (None, None, True)
+    assert b.details == ["raw_hem", "cuffed"] and b.attributes == ["raw_hem", "cuffed"]
+    c = garments["c"]
+    assert (c.wash, c.wash_score) == ("dark", 0.25)
+    assert c.attributes == ["dark", "raw_hem", "cuffed"] and c.reviewed
+    assert garments["d"].asDict() == rows(spark, "garments_with_crops", "garment_id")[
+        "d"].asDict() | garments["d"].asDict()  # fmt: skip
+    assert not garments["d"].reviewed
+    products = rows(spark, "product_attributes", "product_id")
+    assert products["p"].reviewed and products["r"].garment_id is None
+    assert set(rows(spark, "low_confidence", "garment_id")) == set(), "people saw them"
+
+
+def test_overrides_survive_another_bundle(spark: SparkSession, tmp_path: Path) -> None:
+    output = parse_output(f"{tmp_path}/out")
+    fill(spark, output, attribute_overrides=[override("wash", ["light"])],
+         garments=[garment("new id", "1", "p", 0.9, wash="dark", model_version="m2")])  # fmt: skip
+    create_views(spark, output, GARMENTS)
+    row = rows(spark, "reviewed_garments", "garment_id")["new id"]
+    assert (row.wash, row.wash_score) == ("light", 1.0)
+
+
+def test_coverage_confidence_and_crops(spark: SparkSession, output: Output) -> None:
+    create_views(spark, output, GARMENTS, Publication(least_confidence=0.6))
+    coverage = {(r.category, r.attribute): (r.garments, r.answered, r.share, r.mean_score)
+                for r in spark.table("attribute_coverage").collect()}  # fmt: skip
+    assert coverage[("jeans", "wash")] == (4, 4, 1.0, 0.75)
+    assert coverage[("jeans", "details")] == (4, 1, 0.25, None)
+    assert coverage[("shorts", "wash")] == (1, 0, 0.0, None)
+    assert coverage[("shorts", "category")] == (1, 1, 1.0, 0.875)
+    low = rows(spark, "low_confidence", "garment_id")
+    assert {key: (row.confidence, row.weakest) for key, row in low.items()} == {
+        "a": (0.5, "category"), "c": (0.25, "wash"),
+    }  # fmt: skip
+    crops = rows(spark, "garments_with_crops", "garment_id")
+    assert (bytes(crops["a"].crop), crops["a"].crop_width) == (b"png", 3)
+    assert crops["b"].crop is None and len(crops) == 5
+
+
+def test_trends_and_near_duplicates(spark: SparkSession, output: Output) -> None:
+    create_views(spark, output, GARMENTS)
+    trends = {(r.run_no, r.attribute, r.label): (r.garments, r.share)
+              for r in spark.table("attribute_trends").collect()}  # fmt: skip
+    assert trends == {
+        (1, "category", "jeans"): (3, 0.75), (1, "category", "shorts"): (1, 0.25),
+        (1, "wash", "dark"): (3, 0.75), (1, "wash", None): (1, 0.25),
+    }  # fmt: skip
+    pairs = {(r.image_id, r.other_image_id): (r.product_id, r.distance, r.same_bytes)
+             for r in spark.table("near_duplicate_images").collect()}  # fmt: skip
+    # Beside the first of equal ones only: 4 looks as 1 does, and is not paired with 2 again.
+    assert pairs == {("1", "2"): ("p", 2, False), ("1", "4"): ("p", 0, True)}
+
+
+def test_two_bundles_side_by_side(spark: SparkSession, output: Output, tmp_path: Path) -> None:
+    other = parse_output(f"{tmp_path}/other")
+    changed = [dict(row) for row in ROWS["garments"]]
+    changed[2] |= {"wash": "dark", "wash_score": 0.5}
+    fill(spark, other, garments=changed, image_status=ROWS["image_status"][:4])
+    create_views(spark, output, GARMENTS, Publication(before=Before(other, told="that and this")))
+    diff = rows(spark, "model_diff", "image_id")
+    assert set(diff) == set("12345")
+    two = diff["2"]
+    assert (two.wash_before, two.wash_after, two.changed) == ("dark", "light", True)
+    assert (two.score_before, two.garments_before, two.garments_after) == (0.75, 1, 1)
+    assert [diff[key].changed for key in "1345"] == [False, False, False, True]
+    assert (diff["5"].garments_before, diff["5"].category_after) == (None, "shorts")
+
+
+def test_one_output_at_two_moments(spark: SparkSession, tmp_path: Path) -> None:
+    output = parse_output(f"{tmp_path}/out")
+    fill(spark, output)
+    versions = {name: tables.table_version(spark, output.table(name)) for name in SCHEMAS}
+    spark.sql(f"UPDATE {output.table('garments').sql} SET wash = 'dark' WHERE garment_id = 'b'")
+    before = Before(output, versions, "before run r, and now")
+    create_views(spark, output, GARMENTS, Publication(before=before))
+    changed = spark.table("model_diff").where("changed").collect()
+    assert [(row.image_id, row.wash_before, row.wash_after) for row in changed] == [
+        ("2", "light", "dark")
+    ]
+
+
+def test_nothing_was_tagged_there(spark: SparkSession, tmp_path: Path) -> None:
+    with pytest.raises(TableError, match="run tag_catalog.py on this output first"):
+        garments_of(spark, parse_output(f"{tmp_path}/nothing"))

@@ -1,4 +1,4 @@
-"""Serve a tagged catalog's tables and views over JDBC and ODBC: Spark's Thrift server on an output."""
+"""Serve a tagged catalog's tables and views over JDBC and ODBC, by Spark's Thrift server."""
 
 from __future__ import annotations
 
@@ -112,7 +112,8 @@ def name_tables(spark: SparkSession, output: Output) -> list[str]:
     names = [name for name in NAMES if tables.table_exists(spark, output.table(name))]
     for name in names:
         # By statement, not from a frame: each query then sees the table as it is by then.
-        spark.sql(f"CREATE OR REPLACE TEMPORARY VIEW {name} AS SELECT * FROM {output.table(name).sql}")
+        rows = f"SELECT * FROM {output.table(name).sql}"
+        spark.sql(f"CREATE OR REPLACE TEMPORARY VIEW {name} AS {rows}")
     return names + create_views(spark, output, garments, Publication(temporary=True))
 
 

@@ -20,10 +20,8 @@ from readers import (
     read_spark,
 )
 
-from jeans_udf import schemas, tables
 from jeans_udf.drawing import draw_catalog
 from jeans_udf.table_names import Output, parse_output
-from jeans_udf.vocabulary import load_vocabulary
 
 ROOT = Path(__file__).parents[1]
 KEYS = {

@@ -28,7 +28,8 @@ def encoder_digest(folder: str) -> str:
     total = hashlib.sha256()
     for path in found:
         with path.open("rb") as file:
-            total.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        total.update(f"{path.name} {digest}\n".encode())
     return total.hexdigest()
 
 

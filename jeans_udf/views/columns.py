@@ -199,7 +199,8 @@ def _coverage(name: str, groups: Groups) -> str:
         answered = f"count({column})"
         score = f"avg({_quoted('score' if name == 'category' else name + '_score')})"
     return (
-        f"SELECT category, {_text(name)} AS attribute, count(*) AS garments, {answered} AS answered,\n"
+        f"SELECT category, {_text(name)} AS attribute, count(*) AS garments,\n"
+        f"  {answered} AS answered,\n"
         f"  {answered} / count(*) AS share, CAST({score} AS DOUBLE) AS mean_score\n"
         "FROM ${reviewed_garments}\nGROUP BY category"
     )

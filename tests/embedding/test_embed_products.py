@@ -100,7 +100,8 @@ def test_three_refreshes(spark: SparkSession, tmp_path: Path, encoder: str) -> N
     embedder = open_embedder(EmbeddingConfig(encoder=encoder), steps.digest)
     (alone,) = embedder.embed([rows["p5"].text])
     np.testing.assert_allclose(rows["p5"].embedding, alone.sentence, atol=1e-5)
-    near = [(row.product_id, row["rank"], row.neighbour_id) for row in steps.rows("similar_products")]
+    near = [(row.product_id, row["rank"], row.neighbour_id)
+            for row in steps.rows("similar_products")]  # fmt: skip
     assert len(near) == 4 * 2 and ("p1", 1, "p2") in near and ("p2", 1, "p1") in near
     assert all("p4" not in row for row in near)
 

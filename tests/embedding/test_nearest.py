@@ -28,7 +28,8 @@ def test_blocks_find_what_a_sort_finds(vectors: np.ndarray) -> None:
     numbers = np.arange(len(vectors))
     parts = [slice(0, 1100), slice(1100, 1103), slice(1103, 3000)]
     found = [best_of_block(vectors, numbers, vectors[part], numbers[part], K) for part in parts]
-    merged, cosines = best_of(*(np.concatenate(side, axis=1) for side in zip(*found, strict=True)), K)
+    sides = (np.concatenate(side, axis=1) for side in zip(*found, strict=True))
+    merged, cosines = best_of(*sides, K)
     for number in (0, 7, 1100, 2000, 2999):
         assert list(merged[number]) == sorted_all(vectors, number)
     assert merged[7][0] == 2000 and cosines[7][0] == pytest.approx(1, abs=1e-6)

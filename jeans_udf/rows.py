@@ -123,7 +123,7 @@ def _row(
 
 
 def _phash(image: Decoded) -> int:
-    """Of the canvas, which is small and the same whatever the picture was decoded at."""
+    """Of the canvas, which is small already."""
     assert image.canvas is not None
     return perceptual_hash(image.canvas.picture.permute(1, 2, 0).numpy())
 

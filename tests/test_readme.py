@@ -121,6 +121,19 @@ def test_spark_submit_with_the_shipped_properties(checkout: Path, first: str) ->
     assert "nothing new" in output
 
 
+def test_texts_views_and_review(checkout: Path, first: str) -> None:
+    (block,) = [block for block in shell_blocks(README) if "embed_products.py" in block]
+    run(block, checkout)
+    status = read(checkout, "image_status")
+    products = read(checkout, "product_embeddings")
+    assert sorted(products.product_id) == sorted(status.product_id.dropna().unique())
+    assert {len(vector) for vector in products.embedding if vector is not None} == {384}
+    similar = read(checkout, "similar_products")
+    assert set(similar.product_id) <= set(products.product_id) and len(similar) > len(products)
+    assert "accepted_values" in (checkout / "catalog" / "schema.yml").read_text(encoding="utf-8")
+    assert (checkout / "catalog" / "review" / "instances.json").is_file()
+
+
 def own_annotations(form: str) -> str:
     """The README's commands from own annotations on, with a format's own words in them."""
     (block,) = [block for block in shell_blocks(README) if "import_annotations.py" in block]

@@ -179,7 +179,7 @@ def _commit_tokens(
          "run_id": F.lit(run_id)}
     )  # fmt: skip
     key = ("text_sha256", "token_no", "embedder", "strategy")
-    gone = stale.select(*key).withColumn("_gone", F.lit(True))
+    gone = stale.select(*key).distinct().withColumn("_gone", F.lit(True))
     if rows.isEmpty() and gone.isEmpty():
         return
     everything = rows.withColumn("_gone", F.lit(False)).unionByName(gone, allowMissingColumns=True)

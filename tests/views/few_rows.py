@@ -52,7 +52,8 @@ ROWS: Mapping[str, Sequence[Row]] = {
         garment("d", "4", None, 1.0, wash="dark", wash_score=1.0, attributes=["dark"]),
         garment("e", "5", "r", 0.875, category="shorts"),
     ],
-    "garment_crops": [{"garment_id": "a", "crop": b"png", "width": 3, "height": 4}],
+    "garment_crops": [{"garment_id": "a", "image_id": "1", "crop": b"png", "width": 3,
+                       "height": 4}],
     "tagging_runs": [
         {"run_id": "first", "run_no": 1, "garments": 4, "started_at": moment(1),
          "label_counts": {"category.jeans": 3, "category.shorts": 1, "wash.dark": 3, "wash.": 1}},

@@ -40,7 +40,8 @@ ROWS: dict[str, list[Row]] = {
                 details=["cuffed", "faded"]),
         garment("b", "2", "P1", wash="light", wash_score=0.5, fit="straight", fit_score=0.875,
                 details=["cuffed"], tagged_at=day(10)),
-        garment("c", "3", "P2", wash="dark", wash_score=0.25, fit="slim", tagged_at=day(11)),
+        garment("c", "3", "P2", wash="dark", wash_score=0.25, fit="slim", fit_score=0.5,
+                tagged_at=day(11)),
         garment("d", "3", "P2", category="shorts", garment_no=1, score=0.5, mask_area=10),
         garment("e", "4", "P3", wash="light", wash_score=0.875, length="cropped",
                 details=["raw_hem"], mask_area=999),
@@ -101,7 +102,7 @@ WANTED: dict[str, list[tuple[Any, ...]]] = {
         (2, "refresh", 0, 6, 12.3, 0), (1, "refresh", 9, 6, 12.3, 0),
     ],
     "What is similar to a product, and does it look alike?": [
-        (1, "P2", 0.75, "jeans", "dark", "slim"), (2, "P3", 0.5, "jeans", "light", None),
+        (1, "P2", 0.75, "jeans", "dark", "slim"), (2, "P3", 0.5, "jeans", "light", "relaxed"),
     ],
 }  # fmt: skip
 

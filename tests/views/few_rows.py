@@ -29,6 +29,11 @@ def moment(day: int) -> datetime:
     return datetime(2026, 11, day, tzinfo=UTC)
 
 
+def status(image: str, product: str | None, garments: int, sha256: str) -> Row:
+    return {"image_id": image, "product_id": product, "status": "tagged", "garments": garments,
+            "image_sha256": sha256}  # fmt: skip
+
+
 def garment(key: str, image: str, product: str | None, score: float, **more: Any) -> Row:
     return {"garment_id": key, "image_id": image, "product_id": product, "garment_no": 0,
             "category": "jeans", "score": score, "details": [], "attributes": [],
@@ -37,12 +42,10 @@ def garment(key: str, image: str, product: str | None, score: float, **more: Any
 
 ROWS: Mapping[str, Sequence[Row]] = {
     "image_status": [
-        {"image_id": "1", "product_id": "p", "status": "tagged", "garments": 2},
-        {"image_id": "2", "product_id": "p", "status": "tagged", "garments": 1},
+        status("1", "p", 2, "x"), status("2", "p", 1, "y"),
         {"image_id": "3", "product_id": "q", "status": "rejected", "reason": "empty",
          "garments": 0},
-        {"image_id": "4", "product_id": None, "status": "tagged", "garments": 1},
-        {"image_id": "5", "product_id": "r", "status": "tagged", "garments": 1},
+        status("4", None, 1, "x"), status("5", "r", 1, "z"),
     ],
     "garments": [
         garment("a", "1", "p", 0.5, wash="dark", wash_score=0.75, garment_no=1,

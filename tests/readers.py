@@ -80,7 +80,9 @@ def plain(value: Any) -> Any:
             "key", "value"} and isinstance(value["key"], list) else value.items()  # fmt: skip
         return {str(name): plain(one) for name, one in sorted(pairs)}
     if isinstance(value, list | tuple):
-        if value and all(_is_pair(one) for one in value):
+        if not value:
+            return {}  # an empty list, or an empty map of a reader that has them as lists
+        if all(_is_pair(one) for one in value):
             return {str(name): plain(one) for name, one in sorted(map(_pair, value))}
         return [plain(one) for one in value]
     return value

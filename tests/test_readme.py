@@ -8,13 +8,25 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from deltalake import DeltaTable
+from pyspark.sql import SparkSession
+from readers import (
+    Rows,
+    digests,
+    read_deltalake,
+    read_duckdb,
+    read_polars,
+    read_spark,
+)
 
 from jeans_udf.drawing import draw_catalog
 from jeans_udf.drawing.broken import BROKEN
@@ -24,6 +36,13 @@ from jeans_udf.vocabulary import load_vocabulary
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 TABLES = ("image_status", "garments", "garment_crops")
+KEYS = {
+    "image_status": "image_id", "garments": "garment_id", "garment_crops": "garment_id",
+    "image_detections": "image_id", "tagging_runs": "run_id", "product_embeddings": "product_id",
+    "similar_products": "product_id",
+}  # fmt: skip
+PLAIN = ("string", "int", "bigint", "float", "double", "boolean")
+"""Types that a client over JDBC gets as values; the others come as text."""
 
 
 def shell_blocks(text: str) -> list[str]:
@@ -121,9 +140,13 @@ def test_spark_submit_with_the_shipped_properties(checkout: Path, first: str) ->
     assert "nothing new" in output
 
 
-def test_texts_views_and_review(checkout: Path, first: str) -> None:
+@pytest.fixture(scope="module")
+def texts(checkout: Path, first: str) -> str:
     (block,) = [block for block in shell_blocks(README) if "embed_products.py" in block]
-    run(block, checkout)
+    return run(block, checkout)
+
+
+def test_texts_views_and_review(checkout: Path, texts: str) -> None:
     status = read(checkout, "image_status")
     products = read(checkout, "product_embeddings")
     assert sorted(products.product_id) == sorted(status.product_id.dropna().unique())
@@ -132,6 +155,65 @@ def test_texts_views_and_review(checkout: Path, first: str) -> None:
     assert set(similar.product_id) <= set(products.product_id) and len(similar) > len(products)
     assert "accepted_values" in (checkout / "catalog" / "schema.yml").read_text(encoding="utf-8")
     assert (checkout / "catalog" / "review" / "instances.json").is_file()
+
+
+@pytest.mark.parametrize("table", KEYS)
+def test_four_readers_read_the_same(spark: SparkSession, checkout: Path, texts: str, table: str) -> None:
+    place, key = str(checkout / "catalog" / "tags" / table), KEYS[table]
+    wanted = read_spark(spark, place)
+    assert wanted, "an empty table would prove nothing"
+    for read in (read_duckdb, read_polars, read_deltalake):
+        assert digests(read(place), key) == digests(wanted, key), read.__name__
+
+
+def test_digests_tell_values_apart() -> None:
+    rows: Rows = [{"k": "a", "v": [1.5]}, {"k": "b", "v": [2.5]}]
+    changed: Rows = [{"k": "b", "v": [2.5]}, {"k": "a", "v": [1.25]}]
+    assert digests(rows, "k") == digests(rows[::-1], "k")
+    assert digests(rows, "k")["v"] != digests(changed, "k")["v"]
+    assert digests(rows, "k")["k"] == digests(changed, "k")["k"]
+
+
+@pytest.fixture(scope="module")
+def server(
+    checkout: Path, texts: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[int]:
+    """`jobs/serve_sql.py` on a free port of this machine."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    folder = tmp_path_factory.mktemp("server")
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "jobs/serve_sql.py"), "--output",
+         str(checkout / "catalog" / "tags"), "--port", str(port)],
+        cwd=folder, stdout=subprocess.PIPE, stderr=(folder / "log").open("w"), text=True,
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        told = process.stdout.readline()
+        assert f"jdbc:hive2://127.0.0.1:{port}/" in told, (folder / "log").read_text()[-3000:]
+        yield port
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0, (folder / "log").read_text()[-3000:]
+
+
+def test_a_stock_client_over_jdbcs_protocol(
+    spark: SparkSession, checkout: Path, server: int
+) -> None:
+    from pyhive import hive
+
+    with hive.connect("127.0.0.1", server) as connection, connection.cursor() as cursor:
+        for table, key in KEYS.items():
+            frame = spark.read.format("delta").load(str(checkout / "catalog" / "tags" / table))
+            columns = [f.name for f in frame.schema if f.dataType.simpleString() in PLAIN]
+            cursor.execute(f"SELECT {', '.join(columns)} FROM {table}")
+            found = [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
+            wanted = [row.asDict() for row in frame.select(*columns).collect()]
+            assert digests(found, key) == digests(wanted, key), table
+        cursor.execute("SELECT count(*), count(wash) FROM product_attributes")
+        ((products, _),) = cursor.fetchall()
+    assert products == read(checkout, "image_status").product_id.nunique()
 
 
 def own_annotations(form: str) -> str:

@@ -136,7 +136,8 @@ def fragments(garments: T.StructType) -> dict[str, str]:
         "best": ",\n".join(f"  best.{_quoted(name)}" for name in answer_columns(groups)),
         "garment_columns": ", ".join(f"g.{_quoted(name)}" for name in garments.names),
         "coverage": "\nUNION ALL\n".join(_coverage(name, groups) for name in corrected),
-        "least": f"least({', '.join(map(_quoted, scores))})",
+        # Of one score alone Spark makes no least.
+        "least": f"least({', '.join(map(_quoted, [*scores, 'score']))})",
         "weakest": "CASE " + " ".join(
             f"WHEN {_quoted(score)} = confidence THEN {_text(name)}"
             for name, score in zip(named, scores, strict=True)

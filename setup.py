@@ -26,6 +26,7 @@ setup(
             "report/**/*.html",
             "report/**/*.j2",
             "report/**/*.css",
+            "report/**/*.js",
             "evaluation/**/*.j2",
             "evaluation/**/*.css",
             "views/*.sql",

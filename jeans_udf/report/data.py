@@ -135,6 +135,63 @@ class Sample(Generic[Card]):
 
 
 @dataclass(frozen=True)
+class WeakCard:
+    """A garment of which the model is least sure, and the answer that it is least sure of."""
+
+    image_id: str
+    product_id: str | None
+    garment: GarmentCard
+    weakest: Attribute
+    """Its group may be ``category``."""
+
+
+@dataclass(frozen=True)
+class ProductCard:
+    """A product by its best garment; ``cosine`` to the product beside which it stands."""
+
+    product_id: str
+    garment: GarmentCard | None = None
+    cosine: float | None = None
+
+
+@dataclass(frozen=True)
+class Similar:
+    """A product and its nearest ones, the nearest first."""
+
+    product: ProductCard
+    neighbours: tuple[ProductCard, ...]
+
+
+@dataclass(frozen=True)
+class LabelQuality:
+    """How often a label is right; ``group`` is the one that it belongs to."""
+
+    group: str
+    label: str
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+@dataclass(frozen=True)
+class Quality:
+    """The best garment of each labelled image, compared with a label file."""
+
+    truth: str
+    """The file, as given."""
+    labelled: int
+    """Rows of the file; ``found`` of them have an image here, ``empty`` of these no garment."""
+    found: int
+    empty: int
+    labels: tuple[LabelQuality, ...] = ()
+    micro: LabelQuality | None = None
+    macro_f1: float | None = None
+    category_right: float | None = None
+    """Share of the garments whose category is told; None: the file has no categories."""
+
+
+@dataclass(frozen=True)
 class Query:
     """A query for the reader to copy."""
 
@@ -163,6 +220,11 @@ class Report:
     """Photos in which no garment was found."""
     rejected: Sample[RejectedCard]
     queries: tuple[Query, ...] = ()
+    weakest: tuple[WeakCard, ...] = ()
+    """The least sure first, of the whole catalog."""
+    similar: tuple[Similar, ...] | None = None
+    """None: the output has no table of them."""
+    quality: Quality | None = None
     with_pictures: bool = True
 
     @property
@@ -174,6 +236,11 @@ class Report:
         """The latest run that tagged an image: later ones had nothing to do."""
         working = [run for run in self.runs if run.images]
         return working[0] if working else next(iter(self.runs), None)
+
+    @property
+    def shown(self) -> int:
+        """Cards in the gallery."""
+        return sum(len(one.cards) for one in (self.tagged, self.blank, self.rejected))
 
     @property
     def categories(self) -> tuple[str, ...]:

@@ -1,7 +1,9 @@
-"""Cards to one HTML file that holds its pictures, runs no script and loads nothing."""
+"""Cards to one HTML file: its pictures and its one script (the filters) are in it."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 import unicodedata
 from datetime import UTC, datetime
@@ -9,11 +11,13 @@ from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from jeans_udf import __version__
 from jeans_udf.errors import UsageError
 from jeans_udf.report.colours import category_colours
 from jeans_udf.report.data import LOW_CONFIDENCE, Chart, GarmentCard, PhotoCard, Report
+from jeans_udf.report.facets import NO_ANSWER, facets, garment_facts
 
 TEMPLATES = Path(__file__).parent / "templates"
 LONGEST_TEXT = 240
@@ -30,14 +34,24 @@ STATUS_NAMES = {
 def render_page(report: Report) -> str:
     """The whole page as text."""
     template = _environment().get_template("page.html.j2")
+    script = (TEMPLATES / "filter.js").read_text(encoding="utf-8")
     return template.render(
         report=report,
         colours=category_colours(report.categories),
         status_names=STATUS_NAMES,
         shown_garments=SHOWN_GARMENTS,
         low_confidence=LOW_CONFIDENCE,
+        no_answer=NO_ANSWER,
+        script=Markup(script),
+        script_hash=script_hash(script),
         version=__version__,
     )
+
+
+def script_hash(text: str) -> str:
+    """The only script that the page's policy lets run: one of exactly this text."""
+    digest = hashlib.sha256(text.encode("utf-8")).digest()
+    return f"sha256-{base64.b64encode(digest).decode('ascii')}"
 
 
 def write_page(report: Report, file: str | Path) -> Path:
@@ -74,7 +88,10 @@ def _environment() -> Environment:
         "percent": lambda share: f"{100 * share:.0f}%",
         "words": lambda name: name.replace("_", " "),
         "when": format_time,
+        "share": format_share,
         "bars": bars,
+        "facets": facets,
+        "garment_facts": garment_facts,
         "spot": spot,
         "photo_alt": photo_alt,
         "crop_alt": crop_alt,
@@ -110,6 +127,11 @@ def format_duration(seconds: float | None) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+
+
+def format_share(share: float) -> str:
+    """In percent, never rounded to nothing."""
+    return f"{100 * share:.0f}%" if share >= 0.1 else f"{max(100 * share, 0.01):.2g}%"
 
 
 def bars(chart: Chart) -> list[tuple[str, int, float]]:

@@ -20,16 +20,28 @@ MAX_CROP_PIXELS = 60_000_000
 PAGE_BYTES = 24_000_000
 """Most bytes of pictures on a page; a third more once they are text."""
 
+SIDES = ((250, PHOTO_SIDE, CROP_SIDE), (700, 320, 160), (2_000, 224, 128))
+"""Up to so many photos: longest side of each, and of its cut-outs, in pixels."""
+
 
 class Album:
     """Encodes pictures until ``limit`` bytes are used; later ones are None, and counted."""
 
-    def __init__(self, limit: int = PAGE_BYTES) -> None:
+    def __init__(
+        self, limit: int = PAGE_BYTES, photo_side: int = PHOTO_SIDE, crop_side: int = CROP_SIDE
+    ) -> None:
         self.limit, self.used, self.left_out = limit, 0, 0
+        self.photo_side, self.crop_side = photo_side, crop_side
+
+    @classmethod
+    def of_photos(cls, count: int) -> Album:
+        """One in which so many photos have room with their cut-outs: the more, the smaller."""
+        sides = next((sides for most, *sides in SIDES if count <= most), SIDES[-1][1:])
+        return cls(PAGE_BYTES, *sides)
 
     def photo(self, pixels: np.ndarray) -> Picture | None:
         """A thumbnail of ``pixels (H, W, 3) uint8`` RGB."""
-        return self._keep(_encode(Image.fromarray(shrink(pixels, PHOTO_SIDE)), quality=76))
+        return self._keep(_encode(Image.fromarray(shrink(pixels, self.photo_side)), quality=76))
 
     def overlay(
         self,
@@ -39,7 +51,7 @@ class Album:
         colours: Sequence[tuple[int, int, int]],
     ) -> Picture | None:
         """The masks of a photo of that size, as `photo` shrinks it."""
-        layer = Image.fromarray(tint(*_fitted(height, width, PHOTO_SIDE), masks, colours))
+        layer = Image.fromarray(tint(*_fitted(height, width, self.photo_side), masks, colours))
         # Few flat colours: lossless is smaller here, and a lossy rim would smear.
         return self._keep(_encode(layer, lossless=True))
 
@@ -53,7 +65,7 @@ class Album:
         except Exception:
             # Pillow raises nearly anything for a damaged file, and a page needs no single crop.
             return None
-        cutout.thumbnail((CROP_SIDE, CROP_SIDE), Image.Resampling.LANCZOS)
+        cutout.thumbnail((self.crop_side, self.crop_side), Image.Resampling.LANCZOS)
         return self._keep(_encode(cutout, quality=80))
 
     def _keep(self, picture: Picture) -> Picture | None:

@@ -52,7 +52,7 @@ class CardMaker:
             title=row["title"],
             width=row["width"] or 1,
             height=row["height"] or 1,
-            garments=tuple(self._garment(garment) for garment in garments),
+            garments=tuple(self.garment(garment) for garment in garments),
             picture=picture,
             overlay=overlay,
             note=note,
@@ -70,6 +70,17 @@ class CardMaker:
                 pass
         names = ("image_id", "product_id", "title", "reason", "detail")
         return RejectedCard(**{name: row[name] for name in names}, picture=picture)
+
+    def garment(self, row: Row) -> GarmentCard:
+        """``row``: of ``garments``; without its cut-out."""
+        box = row["box"]
+        return GarmentCard(
+            garment_id=row["garment_id"],
+            category=row["category"],
+            score=row["score"],
+            box=(box["x_min"], box["y_min"], box["x_max"], box["y_max"]),
+            attributes=attributes(row, self.groups),
+        )
 
     def _photo_and_masks(
         self, row: Row, garments: Sequence[Row]
@@ -100,16 +111,6 @@ class CardMaker:
                 masks.append(decode_rle({"size": [height, width], "counts": mask["counts"]}))
                 colours.append(rgb(palette[garment["category"]]))
         return self.album.overlay(height, width, masks, colours) if masks else None
-
-    def _garment(self, row: Row) -> GarmentCard:
-        box = row["box"]
-        return GarmentCard(
-            garment_id=row["garment_id"],
-            category=row["category"],
-            score=row["score"],
-            box=(box["x_min"], box["y_min"], box["x_max"], box["y_max"]),
-            attributes=attributes(row, self.groups),
-        )
 
 
 def with_crops(card: PhotoCard, crops: Mapping[str, Picture | None]) -> PhotoCard:

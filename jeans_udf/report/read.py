@@ -18,12 +18,13 @@ from jeans_udf.report.counts import (
     latest_runs,
 )
 from jeans_udf.report.data import Chart, PhotoCard, RejectedCard, Report, Sample
+from jeans_udf.report.findings import similar_products, weakest_garments
 from jeans_udf.report.pictures import Album
 from jeans_udf.report.queries import example_queries
 from jeans_udf.report.samples import AnyCard, Frames, make_cards, sample_images
 from jeans_udf.sources import open_source
 from jeans_udf.table_names import Output, Table
-from jeans_udf.tables import read_table, require_table
+from jeans_udf.tables import read_table, require_table, table_exists
 
 Card = TypeVar("Card", PhotoCard, RejectedCard)
 LARGEST_BARS = 16
@@ -38,6 +39,10 @@ class ReportOptions:
     """Most photos with garments; a fifth as many without."""
     with_pictures: bool = True
     """False: no pixel leaves the tables, for catalogs that show people."""
+    truth: str | None = None
+    """A label file to compare with."""
+    dropped: frozenset[str] = frozenset()
+    """Faults of its rows for which a row is left out instead of the file refused."""
 
 
 def open_frames(spark: SparkSession, source: Table, output: Output) -> Frames:
@@ -47,20 +52,35 @@ def open_frames(spark: SparkSession, source: Table, output: Output) -> Frames:
     wanted = [output.table(name) for name in names]
     for table in wanted:
         require_table(spark, table)
-    return Frames(images, *(read_table(spark, table) for table in wanted))
+    similar = output.table("similar_products")
+    return Frames(
+        images,
+        *(read_table(spark, table) for table in wanted),
+        read_table(spark, similar) if table_exists(spark, similar) else None,
+    )
 
 
 def read_report(
     spark: SparkSession, source: Table, output: Output, limits: ImageLimits, options: ReportOptions
 ) -> Report:
-    """Collect the counts and the sample; a query for each table that is needed, and no more."""
+    """Collect the counts and the sample; every query is bounded."""
     frames = open_frames(spark, source, output)
+    quality = None
+    if options.truth is not None:
+        # Here: scikit-learn takes a second to import, and most reports have no truth.
+        from jeans_udf.report.quality import label_quality
+
+        quality = label_quality(spark, frames, options.truth, options.dropped)
     groups = attribute_groups(frames.garments.schema)
     statuses, reasons, versions = image_counts(frames.image_status)
     bars = garment_counts(frames.garments, groups)
     runs = latest_runs(frames.tagging_runs)
-    maker = CardMaker(groups, limits, Album() if options.with_pictures else None)
     images = sample_images(frames.image_status, options.samples)
+    album = Album.of_photos(len(images)) if options.with_pictures else None
+    maker = CardMaker(groups, limits, album)
+    # Before the sample: these are few, and a full page should not leave them without pictures.
+    weakest = weakest_garments(frames, maker)
+    similar = similar_products(frames, images, maker)
     cards = make_cards(frames, images, maker)
     charts = [_chart(name, bars[name], coloured=name == "category") for name in bars]
     return Report(
@@ -77,6 +97,9 @@ def read_report(
         blank=_sample_of(PhotoCard, "no_garment", images, cards, statuses),
         rejected=_sample_of(RejectedCard, "rejected", images, cards, statuses),
         queries=example_queries(output.text),
+        weakest=weakest,
+        similar=similar,
+        quality=quality,
         with_pictures=options.with_pictures,
     )
 

@@ -35,6 +35,8 @@ class Frames:
     garments: DataFrame
     garment_crops: DataFrame
     tagging_runs: DataFrame
+    similar_products: DataFrame | None = None
+    """None: embed_products.py was not run."""
 
 
 def sample_images(image_status: DataFrame, size: int) -> list[Values]:
@@ -64,7 +66,8 @@ def make_cards(frames: Frames, images: list[Values], maker: CardMaker) -> dict[s
         # The source may have lost an image since it was tagged.
         cards[key] = _card(by_id[key] | NO_SOURCE, garments[key], maker)
     # After the photos: when the page is full, cut-outs are what is left out.
-    crops = _crops_of(frames, [g for found in garments.values() for g in found], maker)
+    shown = (g for found in garments.values() for g in found if g["garment_no"] < SHOWN_GARMENTS)
+    crops = crops_of(frames, [garment["garment_id"] for garment in shown], maker)
     return {
         key: with_crops(card, crops) if isinstance(card, PhotoCard) else card
         for key, card in cards.items()
@@ -99,22 +102,25 @@ def _garments_of(
 ) -> defaultdict[str, list[Values]]:
     """Garments by image_id, the best first."""
     rows = frames.garments.where(F.col("image_id").isin(list(keys))).select(
-        "garment_id", "image_id", "garment_no", "category", "score", "box", "mask",
-        *groups.exclusive, *(f"{group}_score" for group in groups.exclusive), *groups.multiple,
-        "attribute_scores",
-    )  # fmt: skip
+        "image_id", "garment_no", "mask", *garment_columns(groups)
+    )
     found: defaultdict[str, list[Values]] = defaultdict(list)
     for row in rows.orderBy("image_id", "garment_no").collect():
         found[row["image_id"]].append(row.asDict(recursive=True))
     return found
 
 
-def _crops_of(
-    frames: Frames, garments: list[Values], maker: CardMaker
-) -> dict[str, Picture | None]:
-    """Cut-outs by garment_id, of the garments that a card has room for."""
-    if maker.album is None:
+def garment_columns(groups: Groups) -> tuple[str, ...]:
+    """Columns of ``garments`` that a garment's card is made from."""
+    scores = (f"{group}_score" for group in groups.exclusive)
+    return ("garment_id", "category", "score", "box", *groups.exclusive, *scores, *groups.multiple,
+            "attribute_scores")  # fmt: skip
+
+
+def crops_of(frames: Frames, garments: list[str], maker: CardMaker) -> dict[str, Picture | None]:
+    """Cut-outs by garment_id."""
+    if maker.album is None or not garments:
         return {}
-    shown = [row["garment_id"] for row in garments if row["garment_no"] < SHOWN_GARMENTS]
-    rows = frames.garment_crops.where(F.col("garment_id").isin(shown)).select("garment_id", "crop")
-    return {row["garment_id"]: maker.album.crop(row["crop"]) for row in rows.toLocalIterator()}
+    wanted = frames.garment_crops.where(F.col("garment_id").isin(garments))
+    rows = wanted.select("garment_id", "crop").toLocalIterator()
+    return {row["garment_id"]: maker.album.crop(row["crop"]) for row in rows}

@@ -1,4 +1,4 @@
-"""A headless Chromium, driven over its DevTools protocol: pages, keys, and what they complain of."""
+"""A headless Chromium, driven over its DevTools protocol: pages, keys, and complaints."""
 
 from __future__ import annotations
 
@@ -131,14 +131,15 @@ class Tab:
     def press(self, key: str, code: int, text: str = "") -> None:
         """A key, down and up: what a person without a mouse has."""
         named = {"key": key, "code": key, "windowsVirtualKeyCode": code}
-        self.send("Input.dispatchKeyEvent", type="keyDown", **named, **({"text": text} if text else {}))
+        typed = {"text": text} if text else {}
+        self.send("Input.dispatchKeyEvent", type="keyDown", **named, **typed)
         self.send("Input.dispatchKeyEvent", type="keyUp", **named)
 
     def of(self, *methods: str) -> list[dict[str, Any]]:
         """Events of this page so far."""
         self.evaluate("0")
-        return [event for event in self.browser.events
-                if event["method"] in methods and event.get("sessionId") == self.session]  # fmt: skip
+        own = (e for e in self.browser.events if e.get("sessionId") == self.session)
+        return [event for event in own if event["method"] in methods]
 
     @property
     def complaints(self) -> list[dict[str, Any]]:

@@ -1,0 +1,148 @@
+"""Labels that people gave, beside those of the tables: figures of each label."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from jeans_udf.errors import ConfigError, TableError
+from jeans_udf.evaluation.labels import attribute_figures
+from jeans_udf.labels.dropping import load_labels
+from jeans_udf.labels.labelled import LabelFile, Labelled
+from jeans_udf.report.counts import attribute_groups
+from jeans_udf.report.data import LabelQuality, Quality
+from jeans_udf.report.samples import Frames
+from jeans_udf.vocabulary import Group, Vocabulary
+
+LABELS = re.compile(r"^(?:One|Any) of: ([^;]+)")
+"""How `schemas` says in a comment what a column may hold."""
+Answers = Mapping[str, Mapping[str, Any]]
+"""Category and attributes of the best garment, by image_id; null where there is no garment."""
+
+
+def label_quality(
+    spark: SparkSession, frames: Frames, truth: str, dropped: Collection[str] = ()
+) -> Quality:
+    """The best garment of each image of a label file against what the file says.
+
+    A row is of the image whose image_id is its ``file_path``, or else that path's last part.
+    Raises `ConfigError` for a file that cannot be read, or of which no image is in the tables.
+    """
+    vocabulary = vocabulary_of(frames.garments.schema)
+    rows = _of_images(load_labels(truth, vocabulary, dropped=dropped))
+    answers = _answers(spark, frames, rows)
+    pairs = _pairs(rows, answers)
+    if not pairs:
+        raise ConfigError(
+            f"labels {truth}: none of its {len(rows):,} images is in the tables, the first is "
+            f"{rows[0].file_path!r}; wanted an image_id of them, or a path that ends in one"
+        )
+    return _quality(truth, len(rows), pairs, vocabulary)
+
+
+def vocabulary_of(garments: T.StructType) -> Vocabulary:
+    """The vocabulary, as the columns' comments tell it; all groups apply to all categories."""
+    groups = attribute_groups(garments)
+    categories = _labels_of(garments["category"])
+    return Vocabulary(
+        categories,
+        tuple(
+            Group(field.name, _labels_of(field), field.name in groups.exclusive,
+                  frozenset(categories))
+            for field in garments if field.name in (*groups.exclusive, *groups.multiple)
+        ),
+    )  # fmt: skip
+
+
+def _labels_of(field: T.StructField) -> tuple[str, ...]:
+    told = LABELS.match(str(field.metadata.get("comment", "")))
+    if told is None:
+        raise TableError(
+            f"table garments: the comment of column {field.name} does not tell its labels, so a "
+            "label file cannot be read; wanted a table that tag_catalog.py wrote"
+        )
+    return tuple(told[1].split(", "))
+
+
+def _of_images(file: LabelFile) -> list[Labelled]:
+    """Rows that are alone with their photo: of several garments it is not known which is meant."""
+    by_photo: defaultdict[str, list[Labelled]] = defaultdict(list)
+    for row in file.rows:
+        by_photo[row.file_path].append(row)
+    alone = [rows[0] for rows in by_photo.values() if len(rows) == 1]
+    if not alone:
+        raise ConfigError(
+            f"labels {file.path}: every photo has several rows; wanted one that has one for some"
+        )
+    return alone
+
+
+def _answers(spark: SparkSession, frames: Frames, rows: Sequence[Labelled]) -> Answers:
+    """At most two images a row of the file come here, whatever the catalog's size."""
+    keys = {name for row in rows for name in (row.file_path, PurePosixPath(row.file_path).name)}
+    wanted = spark.createDataFrame([(key,) for key in sorted(keys)], "image_id string")
+    best = frames.garments.where("garment_no = 0").select("image_id", "category", "attributes")
+    found = (
+        frames.image_status.select("image_id")
+        .join(F.broadcast(wanted), "image_id", "left_semi")
+        .join(best, "image_id", "left")
+    )
+    return {row["image_id"]: row.asDict() for row in found.collect()}
+
+
+def _pairs(
+    rows: Sequence[Labelled], answers: Answers
+) -> list[tuple[Labelled, Mapping[str, Any]]]:
+    names = Counter(PurePosixPath(row.file_path).name for row in rows)
+    pairs = []
+    for row in rows:
+        name = PurePosixPath(row.file_path).name
+        found = answers.get(row.file_path)
+        # Two photos of one name in two folders: neither is known to be the image of that name.
+        if found is None and names[name] == 1:
+            found = answers.get(name)
+        if found is not None:
+            pairs.append((row, found))
+    return pairs
+
+
+def _quality(
+    truth: str, labelled: int, pairs: Sequence[tuple[Labelled, Mapping[str, Any]]],
+    vocabulary: Vocabulary,
+) -> Quality:  # fmt: skip
+    figures = attribute_figures(
+        _table([row.labels for row, _ in pairs], vocabulary),
+        _table([found["attributes"] or () for _, found in pairs], vocabulary),
+        vocabulary,
+    )
+    labels = tuple(
+        LabelQuality(group.name, label, **figures["labels"][label])
+        for group in vocabulary.groups for label in group.labels
+    )  # fmt: skip
+    support = sum(one.support for one in labels)
+    both = [(row.category, found["category"]) for row, found in pairs]
+    told = [said == true for true, said in both if true and said]
+    return Quality(
+        truth=Path(truth).name,
+        labelled=labelled,
+        found=len(pairs),
+        empty=sum(found["category"] is None for _, found in pairs),
+        labels=labels,
+        micro=LabelQuality("", "", figures["micro_precision"], figures["micro_recall"],
+                           figures["micro_f1"], support) if support else None,
+        macro_f1=figures["macro_f1"] if support else None,
+        category_right=sum(told) / len(told) if told else None,
+    )  # fmt: skip
+
+
+def _table(rows: Sequence[Collection[str]], vocabulary: Vocabulary) -> np.ndarray:
+    """(N, L) bool."""
+    return np.array([[label in row for label in vocabulary.labels] for row in rows], dtype=bool)

@@ -45,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
     add("--html", required=True, metavar="FILE", help="the page to write")
     add("--samples", type=int, default=ReportOptions.samples, metavar="N",
         help=f"most photos with garments, 1 to {MOST_SAMPLES:,} (default: "
-        f"{ReportOptions.samples}); a fifth as many without; of many hundreds the pictures are smaller")  # fmt: skip
+        f"{ReportOptions.samples}), smaller ones if many; a fifth as many without")  # fmt: skip
     add("--truth", metavar="FILE",
         help="labels that people gave, CSV or Parquet as train_classifier.py reads it: file_path "
         "(an image_id, or a path that ends in one), and a column for each group or one called "

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -41,8 +42,9 @@ class Chromium:
         try:
             address = self._address(folder / "DevToolsActivePort")
             # Never by a proxy: the browser is on this machine.
-            self.socket: ClientConnection = connect(
-                address, max_size=LARGEST_ANSWER, proxy=None, open_timeout=SECONDS
+            self.closing = ExitStack()
+            self.socket: ClientConnection = self.closing.enter_context(
+                connect(address, max_size=LARGEST_ANSWER, proxy=None, open_timeout=SECONDS)
             )
         except BaseException:
             self.process.kill()
@@ -86,6 +88,7 @@ class Chromium:
         finally:
             self.process.kill()
             self.process.wait()
+            self.closing.close()
 
 
 class Tab:
@@ -93,6 +96,7 @@ class Tab:
 
     def __init__(self, browser: Chromium, width: int = 1280, height: int = 900) -> None:
         self.browser = browser
+        self.opened = {"about:blank"}
         target = browser.send("Target.createTarget", url="about:blank")["targetId"]
         attached = browser.send("Target.attachToTarget", targetId=target, flatten=True)
         self.session = attached["sessionId"]
@@ -109,6 +113,7 @@ class Tab:
 
     def open(self, address: str) -> None:
         """Load a page, and wait until it is loaded."""
+        self.opened.add(address.split("#")[0])
         # By way of an empty page: going to another hash alone would not load anything.
         self.send("Page.navigate", url="about:blank")
         self.send("Page.navigate", url=address)
@@ -147,7 +152,7 @@ class Tab:
         return self.of("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded")
 
     @property
-    def requests(self) -> list[str]:
-        """Addresses that were asked for, apart from pictures within the page."""
-        found = (e["params"]["request"]["url"] for e in self.of("Network.requestWillBeSent"))
-        return [url for url in found if not url.startswith("data:")]
+    def requests(self) -> set[str]:
+        """What was asked for apart from the pages opened and the pictures within them."""
+        found = {e["params"]["request"]["url"] for e in self.of("Network.requestWillBeSent")}
+        return {url for url in found if not url.startswith("data:")} - self.opened

@@ -1,152 +1,43 @@
-"""The page: facts that must be on it, hostile text, exact masks, bounds; then out of tables."""
+"""The page: facts that must be on it, hostile text, exact masks, bounds."""
 
 from __future__ import annotations
 
-import hashlib
 import io
 import re
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
-from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from pyspark.sql import SparkSession
+from report_pages import (
+    HOSTILE,
+    MOMENT,
+    ROOT,
+    Page,
+    full_card,
+    garment_row,
+    image_row,
+    maker,
+    noise,
+    photo_bytes,
+    report_of,
+    square_mask,
+)
 
-from jeans_udf.config import ImageLimits
-from jeans_udf.errors import TableError, UsageError
-from jeans_udf.geometry import encode_rle
+from jeans_udf.errors import UsageError
 from jeans_udf.images import encode_png_rgba
-from jeans_udf.report.cards import CardMaker, Groups, with_crops
 from jeans_udf.report.data import (
     Attribute,
     Chart,
     GarmentCard,
-    PhotoCard,
     RejectedCard,
-    Report,
     RunSummary,
     Sample,
 )
-from jeans_udf.report.page import plain_text, render_page, write_page
+from jeans_udf.report.page import plain_text, render_page, script_hash, write_page
 from jeans_udf.report.pictures import CROP_SIDE, PHOTO_SIDE, RIM_PIXELS, Album, shrink, tint
 from jeans_udf.report.queries import example_queries
-from jeans_udf.report.read import ReportOptions, read_report
-from jeans_udf.schemas import GARMENT_CROPS, IMAGE_STATUS, PRODUCT_IMAGES, TAGGING_RUNS
-from jeans_udf.schemas import garments_schema as schema_of_garments
-from jeans_udf.table_names import parse_output, parse_table
-from jeans_udf.vocabulary import load_vocabulary
-
-ROOT = Path(__file__).resolve().parents[1]
-MOMENT = datetime(2026, 5, 4, 13, 37, tzinfo=UTC)
-HOSTILE = "<script>alert(1)</script>"
-GROUPS = Groups(("wash", "fit", "length"), ("details",))
-
-
-class Page(HTMLParser):
-    """What a browser would see: tags with their attributes, and the text."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        self.text += " ".join(data.split()) + " "
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.tags if name == tag]
-
-    def classes(self, name: str) -> int:
-        return sum(name in (a.get("class") or "").split() for _, a in self.tags)
-
-
-def photo_bytes(height: int, width: int, colour: tuple[int, int, int] = (90, 120, 160)) -> bytes:
-    buffer = io.BytesIO()
-    Image.new("RGB", (width, height), colour).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def noise(height: int, width: int) -> np.ndarray:
-    return np.random.default_rng(5).integers(0, 256, (height, width, 3), dtype=np.uint8)
-
-
-def image_row(data: bytes | None, **values: Any) -> dict[str, Any]:
-    digest = None if data is None else hashlib.sha256(data).hexdigest()
-    row = {
-        "image_id": "P1/front.png", "product_id": "P1", "title": "Blue jeans", "image": data,
-        "path": None, "reason": None, "detail": None, "width": 60, "height": 80,
-        "image_sha256": digest,
-    }  # fmt: skip
-    return row | values
-
-
-def garment_row(region: np.ndarray | None, /, **values: Any) -> dict[str, Any]:
-    rle = None
-    if region is not None:
-        coded = encode_rle(region)
-        rle = {"height": region.shape[0], "width": region.shape[1], "counts": coded["counts"]}
-    row = {
-        "garment_id": "g1", "garment_no": 0, "category": "jeans", "score": 0.97,
-        "box": {"x_min": 10.0, "y_min": 20.0, "x_max": 40.0, "y_max": 70.0}, "mask": rle,
-        "wash": "dark", "wash_score": 0.91, "fit": "slim", "fit_score": 0.52,
-        "length": None, "length_score": 0.31, "details": ["faded"],
-        "attribute_scores": {"dark": 0.91, "slim": 0.52, "faded": 0.74},
-    }  # fmt: skip
-    return row | values
-
-
-def square_mask(height: int = 80, width: int = 60) -> np.ndarray:
-    mask = np.zeros((height, width), bool)
-    mask[20:70, 10:40] = True
-    return mask
-
-
-def report_of(
-    photos: tuple[PhotoCard, ...] = (),
-    blank: tuple[PhotoCard, ...] = (),
-    rejected: tuple[RejectedCard, ...] = (),
-    /,
-    **values: Any,
-) -> Report:
-    found = {"tagged": len(photos), "no_garment": len(blank), "rejected": len(rejected)}
-    plain: dict[str, Any] = dict(
-        title="Spring catalog",
-        source="/data/product_images",
-        output="/data/tags",
-        made_at=MOMENT,
-        model_version="default-0123456789ab",
-        statuses={status: count for status, count in found.items() if count},
-        garments=sum(len(card.garments) for card in photos),
-        runs=(),
-        charts=(),
-        tagged=Sample(photos, len(photos)),
-        blank=Sample(blank, len(blank)),
-        rejected=Sample(rejected, len(rejected)),
-        queries=example_queries("/data/tags"),
-    )
-    return Report(**plain | values)
-
-
-def maker(album: Album | None = None) -> CardMaker:
-    return CardMaker(GROUPS, ImageLimits(), album)
-
-
-def full_card() -> PhotoCard:
-    making = maker(Album())
-    card = making.photo(image_row(photo_bytes(80, 60)), [garment_row(square_mask())])
-    crop = np.zeros((50, 30, 4), np.uint8)
-    crop[5:, 5:] = (90, 120, 160, 255)
-    assert making.album is not None
-    return with_crops(card, {"g1": making.album.crop(encode_png_rgba(crop))})
 
 
 def test_a_photo_a_cut_out_and_the_attributes_are_on_the_page() -> None:
@@ -210,7 +101,8 @@ def test_hostile_text_stays_text() -> None:
     card = replace(card, garments=(*card.garments, garment))
     report = report_of((card,), (card,), (bad,), title=HOSTILE, output="/x'`</code><script>")
     page = Page(render_page(replace(report, queries=example_queries(report.output))))
-    assert not page.all("script")
+    # The page's own, and no other.
+    assert page.tags.count(("script", {})) == len(page.all("script")) == 1
     assert HOSTILE in page.text
     assert not [a for _, a in page.tags for name in a if name.startswith("on")]
     assert all((image["src"] or "").startswith("data:image/") for image in page.all("img"))
@@ -219,13 +111,30 @@ def test_hostile_text_stays_text() -> None:
 
 def test_the_page_loads_nothing() -> None:
     page = Page(render_page(report_of((full_card(),))))
-    assert not {"script", "link", "iframe", "object", "embed"} & {tag for tag, _ in page.tags}
+    assert not {"link", "iframe", "object", "embed"} & {tag for tag, _ in page.tags}
+    assert page.all("script") == [{}]
     loads = [a[name] or "" for _, a in page.tags for name in ("src", "href", "srcset") if name in a]
     assert loads and all(load.startswith(("data:image/", "#")) for load in loads)
-    style = (ROOT / "jeans_udf/report/templates/style.css").read_text()
-    assert "url(" not in style and "@import" not in style
+    for file in ("style.css", "theme.css"):
+        style = (ROOT / "jeans_udf/report/templates" / file).read_text()
+        assert "url(" not in style and "@import" not in style
+    policy = policy_of(page)
+    assert policy.startswith("default-src 'none'; img-src data:;") and "connect-src" not in policy
+
+
+def policy_of(page: Page) -> str:
     (policy,) = (m for m in page.all("meta") if "http-equiv" in m)
-    assert (policy["content"] or "").startswith("default-src 'none'; img-src data:;")
+    return policy["content"] or ""
+
+
+def test_the_policy_lets_the_pages_own_script_run_and_no_other() -> None:
+    html = render_page(report_of((full_card(),)))
+    (text,) = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
+    (allowed,) = re.findall(r"script-src ([^;]+);", policy_of(Page(html)))
+    assert allowed == f"'{script_hash(text)}'"
+    # What browsers compute of the text: openssl dgst -sha256 -binary | base64
+    assert script_hash("alert(1)") == "sha256-bhHHL3z2vDgxUt0W3dWQOrprscmda2Y5pLsLg4GF+pI="
+    assert "<!--" not in text and "<script" not in text
 
 
 def test_control_and_direction_characters_are_taken_out() -> None:
@@ -390,98 +299,3 @@ def test_the_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     assert [path.name for path in file.parent.iterdir()] == ["page.html"]
     with pytest.raises(UsageError, match="cannot be written"):
         write_page(report_of(), tmp_path / "new" / "page.html" / "below.html")
-
-
-# Out of Delta tables.
-
-
-@pytest.fixture(scope="module")
-def tables(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three tagged photos, one without a garment, five rejected of two reasons."""
-    folder = tmp_path_factory.mktemp("tags")
-    garments_schema = schema_of_garments(load_vocabulary(ROOT / "conf" / "vocabulary.yaml"))
-    data = {f"P{n}/a.png": photo_bytes(80, 60, (n * 20, 90, 90)) for n in range(1, 5)}
-    data |= {f"P{n}/a.png": b"" for n in range(5, 10)}
-    common = {"run_id": "r1", "model_version": "default-01", "tagged_at": MOMENT}
-
-    def status(image_id: str, number: int) -> dict[str, Any]:
-        name = "tagged" if number < 4 else "no_garment" if number == 4 else "rejected"
-        reason = None if number < 5 else "empty" if number < 9 else "truncated"
-        row = image_row(data[image_id], image_id=image_id, product_id=f"P{number}")
-        return row | common | {"status": name, "reason": reason, "garments": int(number < 4)}
-
-    rows = [status(image_id, n) for n, image_id in enumerate(data, start=1)]
-    garments = [
-        garment_row(square_mask(), garment_id=f"g{n}", **common)
-        | {"image_id": f"P{n}/a.png", "product_id": f"P{n}", "mask_area": 1500}
-        | {"attributes": ["dark", "slim", "faded"], "image_sha256": "0"}
-        for n in (1, 2, 3)
-    ]
-    png = encode_png_rgba(np.full((50, 30, 4), 255, np.uint8))
-    crops = [{"garment_id": f"g{n}", "crop": png, "width": 30, "height": 50} for n in (1, 2, 3)]
-    run = {
-        "run_id": "r1", "started_at": MOMENT, "ended_at": MOMENT, "images": 9, "garments": 3,
-        "status_counts": {"tagged": 3, "rejected": 5}, "images_per_second": 4.5, "exit_code": 0,
-        "model_version": "default-01",
-    }  # fmt: skip
-    contents: list[tuple[str, Any, list[dict[str, Any]]]] = [
-        ("product_images", PRODUCT_IMAGES, rows),
-        ("image_status", IMAGE_STATUS, rows),
-        ("garments", garments_schema, garments),
-        ("garment_crops", GARMENT_CROPS, [c | {"image_id": "-"} for c in crops]),
-        ("tagging_runs", TAGGING_RUNS, [run]),
-    ]
-    for name, schema, values in contents:
-        tuples = [tuple(value.get(column) for column in schema.names) for value in values]
-        frame = spark.createDataFrame(tuples, schema, verifySchema=False)
-        frame.coalesce(1).write.format("delta").save(str(folder / name))
-    return folder
-
-
-@pytest.fixture
-def read(spark: SparkSession, tables: Path) -> Callable[..., Report]:
-    def read(**options: Any) -> Report:
-        source, output = parse_table(f"{tables}/product_images"), parse_output(f"{tables}/")
-        return read_report(spark, source, output, ImageLimits(), ReportOptions(**options))
-
-    return read
-
-
-def test_tables_become_a_page(read: Callable[..., Report]) -> None:
-    report = read()
-    assert report.statuses == {"rejected": 5, "tagged": 3, "no_garment": 1}
-    assert report.images == 9 and report.garments == 3 and report.run is not None
-    assert report.run.images_per_second == 4.5 and report.run.rejected == 5
-    assert {chart.title: dict(chart.counts) for chart in report.charts} == {
-        "Category": {"jeans": 3}, "Wash": {"dark": 3}, "Fit": {"slim": 3}, "Length": {},
-        "Details": {"faded": 3}, "Rejected": {"empty": 4, "truncated": 1},
-    }  # fmt: skip
-    assert {card.image_id for card in report.tagged.cards} == {f"P{n}/a.png" for n in (1, 2, 3)}
-    for card in report.tagged.cards:
-        assert card.title == "Blue jeans" and card.note is None
-        assert card.picture is not None and card.overlay is not None
-        assert card.garments[0].crop is not None
-    # Of each reason, but not all of the many.
-    assert sorted(card.reason for card in report.rejected.cards) == ["empty"] * 3 + ["truncated"]
-    assert report.rejected.total == 5 and report.blank.cards[0].image_id == "P4/a.png"
-    text = Page(render_page(report)).text
-    assert "4 of 5 shown" in text and "all 3 shown" in text
-
-
-def test_a_smaller_sample_is_part_of_a_larger_one(read: Callable[..., Report]) -> None:
-    some, again = read(samples=2), read(samples=2, with_pictures=False)
-    assert [c.image_id for c in some.tagged.cards] == [c.image_id for c in again.tagged.cards]
-    assert len(some.tagged.cards) == 2 and some.tagged.total == 3
-    assert all(card.picture is None and not card.overlay for card in again.tagged.cards)
-
-
-def test_a_missing_table_is_named(spark: SparkSession, tables: Path, tmp_path: Path) -> None:
-    source, output = parse_table(f"{tables}/product_images"), parse_output(f"{tmp_path}/")
-    with pytest.raises(TableError, match="image_status"):
-        read_report(spark, source, output, ImageLimits(), ReportOptions())
-
-
-def test_the_queries_on_the_page_run(spark: SparkSession, read: Callable[..., Report]) -> None:
-    washes, rejected = (q.text for q in read().queries if q.language == "Spark SQL")
-    assert [tuple(row) for row in spark.sql(washes).collect()] == [("jeans", "dark", 3, 0.91)]
-    assert len(spark.sql(rejected).collect()) == 5

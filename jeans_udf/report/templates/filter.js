@@ -12,6 +12,8 @@
   }));
   const groups = [...form.querySelectorAll("select[data-group]")];
 
+  const number = (count) => count.toLocaleString("en");
+
   const meets = (fact, from, to) =>
     fact.score >= from &&
     fact.score <= to &&
@@ -53,11 +55,9 @@
     }
     for (const range of [from, to]) range.nextElementSibling.value = range.value + "%";
     document.getElementById("nothing").hidden = shown > 0;
-    const number = (count) => count.toLocaleString("en");
-    status.textContent =
-      form.elements.view.value === "cutouts"
-        ? `${number(cutouts)} cut-outs of ${number(shown)} images shown`
-        : `${number(shown)} of ${number(cards.length)} images shown`;
+    const images = `${number(shown)} of ${number(cards.length)} images`;
+    const inside = form.elements.view.value === "cutouts" ? `${number(cutouts)} cut-outs in ` : "";
+    status.textContent = `${inside}${images} shown`;
   };
 
   const keep = () => {
@@ -72,7 +72,7 @@
     form.reset();
     for (const [name, value] of new URLSearchParams(hash)) {
       const control = form.elements.namedItem(name);
-      if (!control || control.type === "reset") continue;
+      if (!control || (control.type === "range" && Number.isNaN(Number(value)))) continue;
       control.value = value;
       // A label that this page does not have: everything, not nothing.
       if (control.tagName === "SELECT" && control.selectedIndex < 0) control.selectedIndex = 0;

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,7 @@ def label_quality(
 ) -> Quality:
     """The best garment of each image of a label file against what the file says.
 
-    A row is of the image whose image_id is its ``file_path``, or else that path's last part.
+    A row is of the image whose image_id is its ``file_path``, or the longest end of that path.
     Raises `ConfigError` for a file that cannot be read, or of which no image is in the tables.
     """
     vocabulary = vocabulary_of(frames.garments.schema)
@@ -86,8 +86,8 @@ def _of_images(file: LabelFile) -> list[Labelled]:
 
 
 def _answers(spark: SparkSession, frames: Frames, rows: Sequence[Labelled]) -> Answers:
-    """At most two images a row of the file come here, whatever the catalog's size."""
-    keys = {name for row in rows for name in (row.file_path, PurePosixPath(row.file_path).name)}
+    """As many images a row of the file as its path has parts, whatever the catalog's size."""
+    keys = {name for row in rows for name in _ends(row.file_path)}
     wanted = spark.createDataFrame([(key,) for key in sorted(keys)], "image_id string")
     best = frames.garments.where("garment_no = 0").select("image_id", "category", "attributes")
     found = (
@@ -98,20 +98,23 @@ def _answers(spark: SparkSession, frames: Frames, rows: Sequence[Labelled]) -> A
     return {row["image_id"]: row.asDict() for row in found.collect()}
 
 
+def _ends(path: str) -> list[str]:
+    """``a/b/c``, ``b/c`` and ``c``: labels may be of a folder above the one that was ingested."""
+    parts = path.split("/")
+    return ["/".join(parts[start:]) for start in range(len(parts))]
+
+
 def _pairs(
     rows: Sequence[Labelled], answers: Answers
 ) -> list[tuple[Labelled, Mapping[str, Any]]]:
-    names = Counter(PurePosixPath(row.file_path).name for row in rows)
-    pairs = []
-    for row in rows:
-        name = PurePosixPath(row.file_path).name
-        found = answers.get(row.file_path)
-        # Two photos of one name in two folders: neither is known to be the image of that name.
-        if found is None and names[name] == 1:
-            found = answers.get(name)
-        if found is not None:
-            pairs.append((row, found))
-    return pairs
+    found = [(row, next((end for end in _ends(row.file_path) if end in answers), None))
+             for row in rows]  # fmt: skip
+    claims = Counter(image_id for _, image_id in found)
+    # Of two rows that end alike only the one with the very image_id is known to be meant.
+    return [
+        (row, answers[image_id]) for row, image_id in found
+        if image_id is not None and (claims[image_id] == 1 or image_id == row.file_path)
+    ]  # fmt: skip
 
 
 def _quality(

@@ -44,7 +44,8 @@ class Chromium:
             # Never by a proxy: the browser is on this machine.
             self.closing = ExitStack()
             self.socket: ClientConnection = self.closing.enter_context(
-                connect(address, max_size=LARGEST_ANSWER, proxy=None, open_timeout=SECONDS)
+                connect(address, max_size=LARGEST_ANSWER, proxy=None, open_timeout=SECONDS,
+                        close_timeout=1)  # fmt: skip
             )
         except BaseException:
             self.process.kill()
@@ -84,11 +85,11 @@ class Chromium:
     ) -> None:  # fmt: skip
         try:
             self.send("Browser.close")
+            self.closing.close()
             self.process.wait(SECONDS)
         finally:
             self.process.kill()
             self.process.wait()
-            self.closing.close()
 
 
 class Tab:
@@ -97,8 +98,8 @@ class Tab:
     def __init__(self, browser: Chromium, width: int = 1280, height: int = 900) -> None:
         self.browser = browser
         self.opened = {"about:blank"}
-        target = browser.send("Target.createTarget", url="about:blank")["targetId"]
-        attached = browser.send("Target.attachToTarget", targetId=target, flatten=True)
+        self.target = browser.send("Target.createTarget", url="about:blank")["targetId"]
+        attached = browser.send("Target.attachToTarget", targetId=self.target, flatten=True)
         self.session = attached["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.send(f"{domain}.enable")
@@ -110,6 +111,9 @@ class Tab:
     def resize(self, width: int, height: int) -> None:
         self.send("Emulation.setDeviceMetricsOverride", width=width, height=height,
                   deviceScaleFactor=1, mobile=width < 500)  # fmt: skip
+
+    def close(self) -> None:
+        self.browser.send("Target.closeTarget", targetId=self.target)
 
     def open(self, address: str) -> None:
         """Load a page, and wait until it is loaded."""

@@ -92,6 +92,7 @@ def tab(browser: Chromium, address: str) -> Iterator[Tab]:
     yield tab
     assert tab.complaints == []
     assert tab.requests == set()
+    tab.close()
 
 
 def choose(tab: Tab, **values: str | int) -> None:

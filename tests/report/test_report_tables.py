@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from jeans_udf.errors import TableError
 from jeans_udf.images import encode_png_rgba
 from jeans_udf.report.data import Report
 from jeans_udf.report.page import render_page
+from jeans_udf.report.quality import vocabulary_of
 from jeans_udf.report.read import ReportOptions, read_report
 from jeans_udf.schemas import (
     GARMENT_CROPS,
@@ -53,7 +55,7 @@ def tables(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
     rows = [status(image_id, n) for n, image_id in enumerate(data, start=1)]
     garments = [
-        garment_row(square_mask(), garment_id=f"g{n}", **common)
+        garment_row(square_mask(), garment_id=f"g{n}", fit_score=0.12 if n == 2 else 0.52, **common)
         | {"image_id": f"P{n}/a.png", "product_id": f"P{n}", "mask_area": 1500}
         | {"attributes": ["dark", "slim", "faded"], "image_sha256": "0"}
         for n in (1, 2, 3)
@@ -81,8 +83,8 @@ def tables(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 @pytest.fixture
 def read(spark: SparkSession, tables: Path) -> Callable[..., Report]:
-    def read(**options: Any) -> Report:
-        source, output = parse_table(f"{tables}/product_images"), parse_output(f"{tables}/")
+    def read(folder: Path = tables, **options: Any) -> Report:
+        source, output = parse_table(f"{folder}/product_images"), parse_output(f"{folder}/")
         return read_report(spark, source, output, ImageLimits(), ReportOptions(**options))
 
     return read
@@ -126,3 +128,93 @@ def test_the_queries_on_the_page_run(spark: SparkSession, read: Callable[..., Re
     washes, rejected = (q.text for q in read().queries if q.language == "Spark SQL")
     assert [tuple(row) for row in spark.sql(washes).collect()] == [("jeans", "dark", 3, 0.91)]
     assert len(spark.sql(rejected).collect()) == 5
+
+
+def test_the_least_sure_come_first(read: Callable[..., Report]) -> None:
+    weakest = read().weakest
+    # The others abstain on the length, alike: their ids decide.
+    assert [card.garment.garment_id for card in weakest] == ["g2", "g1", "g3"]
+    told = [(c.weakest.group, c.weakest.label, round(c.weakest.score or 0, 2)) for c in weakest]
+    assert told == [("fit", "slim", 0.12), ("length", None, 0.31), ("length", None, 0.31)]
+    assert weakest[0].image_id == "P2/a.png" and weakest[0].product_id == "P2"
+    assert all(card.garment.crop is not None for card in weakest)
+    assert all(card.garment.crop is None for card in read(with_pictures=False).weakest)
+
+
+def test_similar_products_stand_beside_one_another(
+    spark: SparkSession, tables: Path, tmp_path: Path, read: Callable[..., Report]
+) -> None:
+    assert read().similar is None
+    folder = tmp_path / "tags"
+    shutil.copytree(tables, folder)
+    rows = [("P1", f"P{rank + 1}", rank, 1 - rank / 10) for rank in range(1, 8)]
+    # P9 has no garment, so it is not in the sample.
+    rows += [("P3", "P1", 1, 0.5), ("P9", "P1", 1, 0.5)]
+    frame = spark.createDataFrame(rows, SIMILAR_PRODUCTS)
+    frame.write.format("delta").save(str(folder / "similar_products"))
+    similar = read(folder).similar
+    assert similar is not None
+    found = {one.product.product_id: one for one in similar}
+    assert set(found) == {"P1", "P3"}
+    near = found["P1"].neighbours
+    assert [card.product_id for card in near] == ["P2", "P3", "P4", "P5", "P6"]
+    assert [card.cosine for card in near] == pytest.approx([0.9, 0.8, 0.7, 0.6, 0.5])
+    assert [card.garment is not None for card in near] == [True, True, False, False, False]
+    garment = found["P1"].product.garment
+    assert garment is not None and garment.garment_id == "g1" and garment.crop is not None
+    assert "cosine 0.90" in Page(render_page(read(folder))).text
+
+
+TRUTH = """\
+file_path,label
+P1/a.png,jeans dark slim faded
+catalog/P2/a.png,shorts light slim
+P4/a.png,dark full
+Q9/a.png,dark
+"""
+"""P1 and P2 were told dark, slim and faded; P4 has no garment, and Q9 is not in the tables."""
+
+
+def test_labels_are_compared_with_the_truth(tmp_path: Path, read: Callable[..., Report]) -> None:
+    file = tmp_path / "truth.csv"
+    file.write_text(TRUTH)
+    quality = read(truth=str(file)).quality
+    assert quality is not None
+    assert (quality.truth, quality.labelled, quality.found, quality.empty) == ("truth.csv", 4, 3, 1)
+    assert quality.category_right == 0.5
+    figures = {one.label: (one.precision, one.recall, one.support) for one in quality.labels}
+    assert {label: told for label, told in figures.items() if told[2]} == {
+        "dark": (0.5, 0.5, 2), "light": (0.0, 0.0, 1), "slim": (1.0, 1.0, 2),
+        "full": (0.0, 0.0, 1), "faded": (0.5, 1.0, 1),
+    }  # fmt: skip
+    micro = quality.micro
+    assert micro is not None and micro.support == 7
+    assert (micro.precision, micro.recall) == pytest.approx((4 / 6, 4 / 7))
+    assert quality.macro_f1 == pytest.approx((0.5 + 0 + 1 + 0 + 2 / 3) / 5)
+    assert read().quality is None
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("file_path,label\nQ9/b.png,dark\n", "none of its 1 images is in the tables"),
+        ("file_path,label\nP1/a.png,drak\n", "unknown_label"),
+        ("file_path,annotation_id,label\nP1/a.png,1,dark\nP1/a.png,2,dark\n", "several rows"),
+    ],
+)
+def test_a_truth_that_cannot_be_compared_is_told(
+    tmp_path: Path, read: Callable[..., Report], text: str, told: str
+) -> None:
+    file = tmp_path / "truth.csv"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=told):
+        read(truth=str(file))
+
+
+def test_the_tables_tell_their_vocabulary() -> None:
+    vocabulary = load_vocabulary(ROOT / "conf" / "vocabulary.yaml")
+    told = vocabulary_of(schema_of_garments(vocabulary))
+    assert told.labels == vocabulary.labels and told.categories == vocabulary.categories
+    assert [(g.name, g.exclusive) for g in told.groups] == [
+        (g.name, g.exclusive) for g in vocabulary.groups
+    ]

@@ -2,5 +2,6 @@
 
     read (Spark, small lists) ──► cards (rows to plain values, pictures) ──► page (HTML)
 
-Only `read` knows Spark; import from the modules, so that a page is made without it.
+`read` and what it calls (`counts`, `samples`, `findings`, `quality`) know Spark, the others do not;
+import from the modules, so that a page is made without it.
 """

@@ -21,7 +21,7 @@ from report_pages import (
 )
 
 from jeans_udf.config import ImageLimits
-from jeans_udf.errors import TableError
+from jeans_udf.errors import ConfigError, TableError
 from jeans_udf.images import encode_png_rgba
 from jeans_udf.report.data import Report
 from jeans_udf.report.page import render_page
@@ -31,6 +31,7 @@ from jeans_udf.schemas import (
     GARMENT_CROPS,
     IMAGE_STATUS,
     PRODUCT_IMAGES,
+    SIMILAR_PRODUCTS,
     TAGGING_RUNS,
 )
 from jeans_udf.schemas import garments_schema as schema_of_garments

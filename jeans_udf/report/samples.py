@@ -50,8 +50,11 @@ def sample_images(image_status: DataFrame, size: int) -> list[Values]:
     first = images.withColumn("place", F.row_number().over(order)).where(
         F.col("place") <= max(most.values())
     )
-    rows = first.orderBy("status", "reason", "place").collect()
-    return [row.asDict() for row in rows if row["place"] <= most[row["status"]]]
+    bound = F.lit(0)
+    for status, count in most.items():
+        bound = F.when(F.col("status") == status, count).otherwise(bound)
+    rows = first.where(F.col("place") <= bound).orderBy("status", "reason", "place").collect()
+    return [row.asDict() for row in rows]
 
 
 def make_cards(frames: Frames, images: list[Values], maker: CardMaker) -> dict[str, AnyCard]:

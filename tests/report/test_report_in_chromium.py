@@ -24,7 +24,7 @@ from report_pages import garment_row, image_row, maker, photo_bytes, report_of, 
 
 from jeans_udf.images import encode_png_rgba
 from jeans_udf.report.cards import with_crops
-from jeans_udf.report.data import Attribute, PhotoCard, Report
+from jeans_udf.report.data import Attribute, PhotoCard, Report, Sample
 from jeans_udf.report.page import write_page
 from jeans_udf.report.pictures import Album
 
@@ -284,6 +284,19 @@ def test_without_a_script_all_is_shown(tab: Tab, address: str) -> None:
     tab.open(address + "#status=rejected")
     assert tab.evaluate(STANDING) == "ABCDEF"
     assert not tab.evaluate("document.getElementById('filters').checkVisibility()")
+
+
+def test_a_page_of_rejected_images_alone_works(tab: Tab, tmp_path: Path) -> None:
+    report = replace(six_images(), tagged=Sample((), 0), blank=Sample((), 0))
+    tab.open(write_page(report, tmp_path / "page.html").as_uri())
+    assert tab.evaluate(STANDING) == "F" and said(tab) == "1 of 1 images shown"
+    choose(tab, q="jeans", status="tagged")
+    assert tab.evaluate(STANDING) == "" and said(tab) == "0 of 1 images shown"
+
+
+def test_a_page_without_images_works(tab: Tab, tmp_path: Path) -> None:
+    tab.open(write_page(report_of(), tmp_path / "page.html").as_uri())
+    assert tab.evaluate("document.querySelector('#photos .none').checkVisibility()")
 
 
 def hostile_report() -> Report:

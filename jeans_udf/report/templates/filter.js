@@ -56,7 +56,7 @@
     for (const range of [from, to]) range.nextElementSibling.value = range.value + "%";
     document.getElementById("nothing").hidden = shown > 0;
     const images = `${number(shown)} of ${number(cards.length)} images`;
-    const inside = form.elements.view.value === "cutouts" ? `${number(cutouts)} cut-outs in ` : "";
+    const inside = form.elements.view?.value === "cutouts" ? `${number(cutouts)} cut-outs in ` : "";
     status.textContent = `${inside}${images} shown`;
   };
 

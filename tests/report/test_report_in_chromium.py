@@ -1,114 +1,18 @@
-"""The page in a real browser: filters, links, keys, pictures, both schemes, hostile words.
-
-Six images are on the page, named A to F; which of them stand is worked out from this table.
-
-    A  Blue jeans     jeans 97 %, wash dark, fit slim, length full, faded
-    B  Two together   jeans 80 %, wash light, fit wide; and shorts 60 %, length short, cargo
-    C  Cut denim      denim_shorts 45 %, wash dark, length short, faded and cargo
-    D  Tights         leggings 70 %, fit skinny, length not sure
-    E  Blue vase      no garment
-    F  Dark jeans     rejected: empty
-"""
+"""The page in a real browser: filters, links, pictures, what gets in and does nothing."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
-from chromium import Chromium, Tab, find_chromium
-from report_pages import garment_row, image_row, maker, photo_bytes, report_of, square_mask
+from chromium import Chromium, Tab
+from report_pages import report_of
+from six_images import CUTOUTS, HOSTILE, STANDING, choose, hostile_report, said, six_images
 
-from jeans_udf.images import encode_png_rgba
-from jeans_udf.report.cards import with_crops
-from jeans_udf.report.data import Attribute, PhotoCard, Report, Sample
+from jeans_udf.report.data import Sample
 from jeans_udf.report.page import write_page
-from jeans_udf.report.pictures import Album
-
-PROGRAM = find_chromium()
-pytestmark = pytest.mark.skipif(
-    PROGRAM is None, reason="no Chromium: set CHROMIUM to one, or install it, to test the page"
-)
-HOSTILE = """'"><img src=x onerror="window.hit=1"><script>window.hit=2</script>"""
-STANDING = """[...document.querySelectorAll("[data-status]")]
-    .filter((card) => card.checkVisibility()).map((card) => card.dataset.text.slice(-1)).join("")"""
-CUTOUTS = """[...document.querySelectorAll(".garment")]
-    .filter((one) => one.checkVisibility()).map((one) => one.querySelector("h5").textContent)"""
-
-
-def photo(name: str, title: str, *garments: dict[str, object]) -> PhotoCard:
-    """With a mask and cut-outs in it."""
-    making = maker(Album())
-    row = image_row(photo_bytes(80, 60), title=title, product_id=f"P-{name}", image_id=name)
-    nothing = {"wash": None, "wash_score": None, "fit": None, "fit_score": None, "length": None,
-               "length_score": None, "details": [], "attribute_scores": {}}  # fmt: skip
-    rows = []
-    for number, said in enumerate(garments):
-        scores = {f"{group}_score": 0.9 for group in said if f"{group}_score" in nothing}
-        values = {"garment_id": f"{name}{number}", "garment_no": number} | nothing | scores | said
-        rows.append(garment_row(square_mask(), **values))
-    card = making.photo(row, rows)
-    assert making.album is not None
-    png = encode_png_rgba(np.full((50, 30, 4), 200, np.uint8))
-    return with_crops(card, {g.garment_id: making.album.crop(png) for g in card.garments})
-
-
-def six_images() -> Report:
-    tagged = (
-        photo("A", "Blue jeans", {"score": 0.97, "wash": "dark", "fit": "slim", "length": "full",
-                                  "details": ["faded"]}),
-        photo("B", "Two together",
-              {"score": 0.80, "wash": "light", "fit": "wide"},
-              {"category": "shorts", "score": 0.60, "length": "short", "details": ["cargo"]}),
-        photo("C", "Cut denim", {"category": "denim_shorts", "score": 0.45, "wash": "dark",
-                                 "length": "short", "details": ["faded", "cargo"]}),
-        photo("D", "Tights", {"category": "leggings", "score": 0.70, "fit": "skinny",
-                              "length": None}),
-    )  # fmt: skip
-    rejected = image_row(b"", title="Dark jeans", image_id="F", reason="empty", detail="0 bytes")
-    return report_of(tagged, (photo("E", "Blue vase"),), (maker(Album()).rejected(rejected),))
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
-    assert PROGRAM is not None
-    with Chromium(PROGRAM, tmp_path_factory.mktemp("profile")) as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return write_page(six_images(), tmp_path_factory.mktemp("page") / "page.html").as_uri()
-
-
-@pytest.fixture
-def tab(browser: Chromium, address: str) -> Iterator[Tab]:
-    """The page, opened; it must have asked for nothing else and have nothing to complain of."""
-    tab = Tab(browser)
-    tab.open(address)
-    yield tab
-    assert tab.complaints == []
-    assert tab.requests == set()
-    tab.close()
-
-
-def choose(tab: Tab, **values: str | int) -> None:
-    """Set controls as a person does: a value, and the event of it."""
-    for name, value in values.items():
-        control = json.dumps(name if name in ("q", "status", "from", "to") else f"by-{name}")
-        tab.evaluate(f"""{{
-            const control = document.getElementById({control});
-            control.value = {json.dumps(str(value))};
-            if (control.value !== {json.dumps(str(value))}) throw new Error("no such choice");
-            control.dispatchEvent(new Event("input", {{ bubbles: true }}));
-        }}""")
-
-
-def said(tab: Tab) -> str:
-    return tab.evaluate("document.getElementById('shown').textContent")
 
 
 @pytest.mark.parametrize(
@@ -221,64 +125,6 @@ def test_every_picture_loads(tab: Tab) -> None:
     assert lazy == 14
 
 
-def test_a_keyboard_reaches_every_control(tab: Tab) -> None:
-    focused = "document.activeElement.id || document.activeElement.getAttribute('href') || " \
-              "document.activeElement.type || document.activeElement.tagName"  # fmt: skip
-    reached = []
-    for _ in range(22):
-        tab.press("Tab", 9)
-        reached.append(tab.evaluate(focused))
-    controls = ["q", "status", "by-category", "by-wash", "by-fit", "by-length", "by-details",
-                "from", "to", "reset", "view-photos", "overlays"]  # fmt: skip
-    assert reached[0] == "#gallery"
-    assert reached[1:6] == ["#counts", "#gallery", "#similar", "#queries", "#runs"]
-    assert reached[6:18] == controls
-
-
-def test_keys_work_the_controls(tab: Tab) -> None:
-    outlined = "getComputedStyle(document.activeElement).outlineStyle"
-    tab.press("Tab", 9)
-    assert tab.evaluate(outlined) == "solid"
-    assert tab.evaluate("document.activeElement.getBoundingClientRect().top >= 0")
-    tab.press("Enter", 13, "\r")
-    assert tab.evaluate("location.hash") == "#gallery"
-    place = "document.getElementById('gallery').getBoundingClientRect().top"
-    assert abs(tab.evaluate(place)) < 9
-    tab.evaluate("document.getElementById('q').focus()")
-    for letter in "vase":
-        tab.press(letter, ord(letter.upper()), letter)
-    # Enter would send a form.
-    tab.press("Enter", 13, "\r")
-    assert tab.evaluate(STANDING) == "E" and tab.evaluate("location.hash") == "#q=vase"
-    tab.evaluate("document.querySelector('button[type=reset]').focus()")
-    tab.press("Enter", 13, "\r")
-    tab.wait_for(f"({STANDING}) === 'ABCDEF'")
-    tab.evaluate("document.getElementById('to').focus()")
-    tab.press("ArrowLeft", 37)
-    assert said(tab) == "4 of 6 images shown" and tab.evaluate("location.hash") == "#to=99"
-    tab.evaluate("document.getElementById('view-photos').focus()")
-    tab.press("ArrowRight", 39)
-    assert said(tab) == "5 cut-outs in 4 of 6 images shown"
-
-
-@pytest.mark.parametrize(
-    ("scheme", "ground", "ink"),
-    [("light", "rgb(246, 247, 249)", "rgb(28, 36, 48)"),
-     ("dark", "rgb(16, 21, 28)", "rgb(230, 234, 240)")],
-)  # fmt: skip
-def test_the_scheme_is_the_readers(tab: Tab, scheme: str, ground: str, ink: str) -> None:
-    feature = {"name": "prefers-color-scheme", "value": scheme}
-    tab.send("Emulation.setEmulatedMedia", features=[feature])
-    style = "getComputedStyle(document.body)"
-    assert tab.evaluate(f"[{style}.backgroundColor, {style}.color]") == [ground, ink]
-
-
-@pytest.mark.parametrize("width", [320, 390, 768, 1280])
-def test_nothing_is_wider_than_the_screen(tab: Tab, width: int) -> None:
-    tab.resize(width, 844)
-    assert tab.evaluate("document.documentElement.scrollWidth") == width
-
-
 def test_without_a_script_all_is_shown(tab: Tab, address: str) -> None:
     tab.send("Emulation.setScriptExecutionDisabled", value=True)
     tab.open(address + "#status=rejected")
@@ -297,15 +143,6 @@ def test_a_page_of_rejected_images_alone_works(tab: Tab, tmp_path: Path) -> None
 def test_a_page_without_images_works(tab: Tab, tmp_path: Path) -> None:
     tab.open(write_page(report_of(), tmp_path / "page.html").as_uri())
     assert tab.evaluate("document.querySelector('#photos .none').checkVisibility()")
-
-
-def hostile_report() -> Report:
-    card = photo("A", HOSTILE, {"wash": "dark"})
-    attribute = Attribute("wash", HOSTILE, 0.9)
-    garment = replace(card.garments[0], category=HOSTILE, attributes=(attribute,))
-    card = replace(card, image_id=HOSTILE, product_id=HOSTILE, garments=(garment,))
-    bad = image_row(b"", title=HOSTILE, image_id=HOSTILE, reason="empty", detail=HOSTILE)
-    return report_of((card,), (), (maker(Album()).rejected(bad),), title=HOSTILE)
 
 
 def test_hostile_words_do_nothing(tab: Tab, tmp_path: Path) -> None:

@@ -90,6 +90,9 @@ def test_a_link_keeps_the_choice(tab: Tab, address: str) -> None:
 def test_a_strange_link_shows_all(tab: Tab, address: str, hash_of_it: str) -> None:
     tab.open(address + hash_of_it)
     assert tab.evaluate(STANDING) == "ABCDEF"
+    # None of the choices is left blank.
+    places = "[...document.querySelectorAll('select')].map((select) => select.selectedIndex)"
+    assert set(tab.evaluate(places)) == {0}
 
 
 def test_cut_outs_are_those_of_the_garments_that_are_meant(tab: Tab) -> None:

@@ -158,7 +158,9 @@ def test_texts_views_and_review(checkout: Path, texts: str) -> None:
 
 
 @pytest.mark.parametrize("table", KEYS)
-def test_four_readers_read_the_same(spark: SparkSession, checkout: Path, texts: str, table: str) -> None:
+def test_four_readers_read_the_same(
+    spark: SparkSession, checkout: Path, texts: str, table: str
+) -> None:
     place, key = str(checkout / "catalog" / "tags" / table), KEYS[table]
     wanted = read_spark(spark, place)
     assert wanted, "an empty table would prove nothing"

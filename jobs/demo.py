@@ -33,6 +33,7 @@ from jeans_udf.runs import Run
 from jeans_udf.session import build_session
 from jeans_udf.table_names import Output, Table, parse_output, parse_table
 from jeans_udf.tagging import run_tagging
+from jeans_udf.views.publishing import create_views, garments_of
 from jeans_udf.vocabulary import Vocabulary
 
 COUNT, SEED = 72, 7  # of the drawn catalog
@@ -128,7 +129,7 @@ def run_demo(
         counts = ((name, getattr(ingested, name)) for name in CHANGES)
         said += [f"{count:,} {name}" for name, count in counts if count]
     run = tag(spark, source, output, bundle, config, steps)
-    show(spark, bundle.vocabulary, steps)
+    show(spark, output, bundle.vocabulary, steps)
     with steps.step("Write the page") as said:
         title = "Demo catalog" if images is None else images.resolve().name
         report = read_report(spark, source, output, config.images, ReportOptions(title))
@@ -200,9 +201,10 @@ def tag(
     return run
 
 
-def show(spark: SparkSession, vocabulary: Vocabulary, steps: Steps) -> None:
+def show(spark: SparkSession, output: Output, vocabulary: Vocabulary, steps: Steps) -> None:
     """Print some rows of the views."""
     with steps.step("Ask the tables"):
+        create_views(spark, output, garments_of(spark, output))
         groups = [group.name for group in vocabulary.groups]
         tagged = spark.table("product_attributes").where("category IS NOT NULL")
         columns = ["product_id", "category", *groups, "score"]

@@ -1,0 +1,69 @@
+"""The doctor finds what is there, and says what to do about what is not."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jeans_udf import doctor
+from jeans_udf.config import TaggingConfig
+from jeans_udf.doctor import Finding, examine
+
+ROOT = Path(__file__).parents[1]
+
+
+def by_name(findings: list[Finding]) -> dict[str, Finding]:
+    assert len({finding.about for finding in findings}) == len(findings)
+    return {finding.about: finding for finding in findings}
+
+
+def test_a_machine_that_is_set_up() -> None:
+    done = subprocess.run([sys.executable, "jobs/doctor.py"], cwd=ROOT, capture_output=True,
+                          text=True, timeout=120)  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "the jobs can run here" in done.stdout
+    for word in ("Java", "pyspark", "detectron2", "every digest right", "openvino"):
+        assert word in done.stdout, word
+
+
+def test_no_java(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    java = by_name(examine(TaggingConfig()))["Java"]
+    assert java.state == "wrong" and "JAVA_HOME" in java.advice
+
+
+def test_an_old_java(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    fake = tmp_path / "bin" / "java"
+    fake.write_text('#!/bin/sh\necho \'openjdk version "11.0.2" 2019\' >&2\n')
+    fake.chmod(0o755)
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    java = by_name(examine(TaggingConfig()))["Java"]
+    assert java.state == "wrong" and "17" in java.advice
+
+
+def test_a_broken_bundle_and_a_missing_engine(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    find = importlib.util.find_spec
+
+    def missing(name: str, *more: Any) -> Any:
+        return None if name == "onnxruntime" else find(name, *more)
+
+    monkeypatch.setattr(importlib.util, "find_spec", missing)
+    config = TaggingConfig(bundle=f"{tmp_path}/", device={"engine": "onnxruntime"})  # type: ignore[arg-type]
+    found = by_name(examine(config))
+    assert found["Bundle"].state == "wrong" and str(tmp_path) in found["Bundle"].advice
+    assert found["Engine"].state == "wrong" and "pip install" in found["Engine"].advice
+
+
+def test_too_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "_free_bytes", lambda: 4_000_000_000)
+    monkeypatch.setattr(doctor.os, "sched_getaffinity", lambda _: {0, 1, 2}, raising=False)
+    machine = by_name(examine(TaggingConfig()))["Machine"]
+    assert machine.state == "note" and "local[1,4]" in machine.advice

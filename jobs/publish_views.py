@@ -98,7 +98,9 @@ def publish(options: argparse.Namespace) -> int:
     try:
         garments = garments_of(spark, output)
         before = side_before(spark, output, options)
-        publication = Publication(into, options.least_confidence, before)
+        publication = Publication(
+            into=into, least_confidence=options.least_confidence, before=before
+        )
         names = publish_views(spark, output, garments, publication)
         if options.dbt is not None:
             Path(options.dbt).write_text(schema_yml(output, garments, publication), "utf-8")

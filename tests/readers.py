@@ -55,8 +55,9 @@ def read_deltalake(table: str) -> Rows:
 
 
 def digests(rows: Rows, key: str) -> dict[str, str]:
-    """SHA-256 of every column, its values in the order of the key."""
-    rows = sorted(rows, key=lambda row: row[key])
+    """SHA-256 of every column, its values in the order of the key, names parted by spaces."""
+    names = key.split()
+    rows = sorted(rows, key=lambda row: [row[name] for name in names])
     return {
         name: hashlib.sha256(json.dumps([plain(row[name]) for row in rows]).encode()).hexdigest()
         for name in sorted(rows[0])

@@ -39,7 +39,7 @@ TABLES = ("image_status", "garments", "garment_crops")
 KEYS = {
     "image_status": "image_id", "garments": "garment_id", "garment_crops": "garment_id",
     "image_detections": "image_id", "tagging_runs": "run_id", "product_embeddings": "product_id",
-    "similar_products": "product_id",
+    "similar_products": "product_id rank",
 }  # fmt: skip
 PLAIN = ("string", "int", "bigint", "float", "double", "boolean")
 """Types that a client over JDBC gets as values; the others come as text."""

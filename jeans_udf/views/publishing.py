@@ -56,7 +56,7 @@ class Before:
         return f"{name_in_sql} VERSION AS OF {int(self.versions[name])}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Publication:
     """Which views, and where. ``into``: a schema that is to hold them; None: the output itself."""
 

@@ -13,7 +13,8 @@ Each message says what, where, got and wanted, and the next step if there is one
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable
 
 EXIT_OK = 0
 EXIT_FAILED = 1
@@ -72,6 +73,20 @@ class Rejected(JeansError):
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail[:300]
+
+
+def carried_out(name: str, job: Callable[[], int]) -> int:
+    """The exit code of ``job``; errors that a user can act on are told on standard error."""
+    try:
+        return job()
+    except UsageError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return EXIT_USAGE
+    except JeansError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print(f"{name}: interrupted; run the same command again", file=sys.stderr)
+    return EXIT_FAILED
 
 
 def near_miss(name: str, known: Iterable[str]) -> str:

@@ -13,7 +13,7 @@ from jeans_udf.embedding.config import EmbeddingConfig
 from jeans_udf.embedding.encoders import encoder_digest, local_folder
 from jeans_udf.embedding.refresh import refresh_embeddings
 from jeans_udf.embedding.texts import product_texts
-from jeans_udf.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE, JeansError, UsageError
+from jeans_udf.errors import EXIT_OK, carried_out
 from jeans_udf.session import build_session
 from jeans_udf.sources import open_source
 from jeans_udf.table_names import parse_output, parse_table
@@ -61,17 +61,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
-    try:
-        return embed(options)
-    except UsageError as error:
-        print(f"embed_products: {error}", file=sys.stderr)
-        return EXIT_USAGE
-    except JeansError as error:
-        print(f"embed_products: {error}", file=sys.stderr)
-        return EXIT_FAILED
-    except KeyboardInterrupt:
-        print("embed_products: interrupted; run the same command again", file=sys.stderr)
-        return EXIT_FAILED
+    return carried_out("embed_products", lambda: embed(options))
 
 
 def embed(options: argparse.Namespace) -> int:

@@ -9,14 +9,7 @@ from pathlib import Path
 
 from jeans_udf import tables
 from jeans_udf.config import load_config
-from jeans_udf.errors import (
-    EXIT_FAILED,
-    EXIT_OK,
-    EXIT_USAGE,
-    ConfigError,
-    JeansError,
-    UsageError,
-)
+from jeans_udf.errors import EXIT_OK, ConfigError, carried_out
 from jeans_udf.review.export import export, wanted_images
 from jeans_udf.session import build_session
 from jeans_udf.sources import open_source
@@ -72,14 +65,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
-    try:
-        return write(options)
-    except UsageError as error:
-        print(f"export_review: {error}", file=sys.stderr)
-        return EXIT_USAGE
-    except JeansError as error:
-        print(f"export_review: {error}", file=sys.stderr)
-        return EXIT_FAILED
+    return carried_out("export_review", lambda: write(options))
 
 
 def write(options: argparse.Namespace) -> int:

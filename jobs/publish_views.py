@@ -10,14 +10,7 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from jeans_udf import tables
-from jeans_udf.errors import (
-    EXIT_FAILED,
-    EXIT_OK,
-    EXIT_USAGE,
-    ConfigError,
-    JeansError,
-    UsageError,
-)
+from jeans_udf.errors import EXIT_OK, ConfigError, carried_out
 from jeans_udf.session import build_session
 from jeans_udf.table_names import Output, parse_output
 from jeans_udf.views.dbt import schema_yml
@@ -74,14 +67,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
-    try:
-        return publish(options)
-    except UsageError as error:
-        print(f"publish_views: {error}", file=sys.stderr)
-        return EXIT_USAGE
-    except JeansError as error:
-        print(f"publish_views: {error}", file=sys.stderr)
-        return EXIT_FAILED
+    return carried_out("publish_views", lambda: publish(options))
 
 
 def publish(options: argparse.Namespace) -> int:

@@ -11,14 +11,7 @@ from collections.abc import Sequence
 from pyspark.sql import SparkSession
 
 from jeans_udf import tables
-from jeans_udf.errors import (
-    EXIT_FAILED,
-    EXIT_OK,
-    EXIT_USAGE,
-    ConfigError,
-    JeansError,
-    UsageError,
-)
+from jeans_udf.errors import EXIT_OK, ConfigError, carried_out
 from jeans_udf.session import build_session
 from jeans_udf.table_names import Output, parse_output
 from jeans_udf.views.publishing import Publication, create_views, garments_of
@@ -65,14 +58,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
-    try:
-        return serve(options)
-    except UsageError as error:
-        print(f"serve_sql: {error}", file=sys.stderr)
-        return EXIT_USAGE
-    except JeansError as error:
-        print(f"serve_sql: {error}", file=sys.stderr)
-        return EXIT_FAILED
+    return carried_out("serve_sql", lambda: serve(options))
 
 
 def serve(options: argparse.Namespace) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,18 +23,11 @@ from jeans_udf.report.data import (
     RunSummary,
 )
 from jeans_udf.report.pictures import Album
+from jeans_udf.views.columns import Groups
 
 Row = Mapping[str, Any]
 HIDDEN = "pictures are left out of this page"
 PAGE_FULL = "left out: the page has reached its size"
-
-
-@dataclass(frozen=True)
-class Groups:
-    """The vocabulary's groups, as the columns of ``garments`` tell them."""
-
-    exclusive: tuple[str, ...]
-    multiple: tuple[str, ...]
 
 
 class CardMaker:

@@ -7,26 +7,14 @@ from functools import partial
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql import types as T
 
-from jeans_udf.report.cards import Groups, run_summary
+from jeans_udf.report.cards import run_summary
 from jeans_udf.report.data import RunSummary
+from jeans_udf.views.columns import Groups
 
 Counts = Counter[str]
 LATEST_RUNS = 6
 PAIRS = "array<struct<chart:string,label:string>>"
-
-
-def attribute_groups(schema: T.StructType) -> Groups:
-    """Exclusive groups have a score column beside them; the others are lists of labels."""
-    names = set(schema.names)
-    exclusive = [name for name in schema.names if f"{name}_score" in names]
-    multiple = [
-        field.name
-        for field in schema.fields
-        if field.name != "attributes" and field.dataType.simpleString() == "array<string>"
-    ]
-    return Groups(tuple(exclusive), tuple(multiple))
 
 
 def image_counts(image_status: DataFrame) -> tuple[Counts, Counts, Counts]:

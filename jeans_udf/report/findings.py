@@ -10,9 +10,10 @@ from dataclasses import replace
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from jeans_udf.report.cards import CardMaker, Groups
+from jeans_udf.report.cards import CardMaker
 from jeans_udf.report.data import Attribute, GarmentCard, ProductCard, Similar, WeakCard
 from jeans_udf.report.samples import Frames, Values, crops_of, garment_columns
+from jeans_udf.views.columns import Groups
 
 WEAKEST = 12
 """Garments."""

@@ -17,9 +17,9 @@ from jeans_udf.errors import ConfigError, TableError
 from jeans_udf.evaluation.labels import attribute_figures
 from jeans_udf.labels.dropping import load_labels
 from jeans_udf.labels.labelled import LabelFile, Labelled
-from jeans_udf.report.counts import attribute_groups
 from jeans_udf.report.data import LabelQuality, Quality
 from jeans_udf.report.samples import Frames
+from jeans_udf.views.columns import groups_of
 from jeans_udf.vocabulary import Group, Vocabulary
 
 LABELS = re.compile(r"^(?:One|Any) of: ([^;]+)")
@@ -50,7 +50,7 @@ def label_quality(
 
 def vocabulary_of(garments: T.StructType) -> Vocabulary:
     """The vocabulary, as the columns' comments tell it; all groups apply to all categories."""
-    groups = attribute_groups(garments)
+    groups = groups_of(garments)
     categories = _labels_of(garments["category"])
     return Vocabulary(
         categories,

@@ -12,7 +12,6 @@ from jeans_udf.config import ImageLimits
 from jeans_udf.report.cards import CardMaker
 from jeans_udf.report.counts import (
     Counts,
-    attribute_groups,
     garment_counts,
     image_counts,
     latest_runs,
@@ -25,6 +24,7 @@ from jeans_udf.report.samples import AnyCard, Frames, make_cards, sample_images
 from jeans_udf.sources import open_source
 from jeans_udf.table_names import Output, Table
 from jeans_udf.tables import read_table, require_table, table_exists
+from jeans_udf.views.columns import groups_of
 
 Card = TypeVar("Card", PhotoCard, RejectedCard)
 LARGEST_BARS = 16
@@ -71,7 +71,7 @@ def read_report(
         from jeans_udf.report.quality import label_quality
 
         quality = label_quality(spark, frames, options.truth, options.dropped)
-    groups = attribute_groups(frames.garments.schema)
+    groups = groups_of(frames.garments.schema)
     statuses, reasons, versions = image_counts(frames.image_status)
     bars = garment_counts(frames.garments, groups)
     runs = latest_runs(frames.tagging_runs)

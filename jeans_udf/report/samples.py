@@ -16,9 +16,10 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from jeans_udf.report.cards import CardMaker, Groups, with_crops
+from jeans_udf.report.cards import CardMaker, with_crops
 from jeans_udf.report.data import PhotoCard, Picture, RejectedCard
 from jeans_udf.report.page import SHOWN_GARMENTS
+from jeans_udf.views.columns import Groups
 
 AnyCard = PhotoCard | RejectedCard
 Values = dict[str, Any]

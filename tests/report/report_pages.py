@@ -15,10 +15,11 @@ from PIL import Image
 from jeans_udf.config import ImageLimits
 from jeans_udf.geometry import encode_rle
 from jeans_udf.images import encode_png_rgba
-from jeans_udf.report.cards import CardMaker, Groups, with_crops
+from jeans_udf.report.cards import CardMaker, with_crops
 from jeans_udf.report.data import PhotoCard, RejectedCard, Report, Sample
 from jeans_udf.report.pictures import Album
 from jeans_udf.report.queries import example_queries
+from jeans_udf.views.columns import Groups
 
 ROOT = Path(__file__).resolve().parents[2]
 MOMENT = datetime(2026, 5, 4, 13, 37, tzinfo=UTC)

@@ -41,6 +41,7 @@ setup(
         "pyarrow>=18",
         "pillow>=11",
         "ImageHash>=4.3",
+        "isal>=1.6",
         "torch>=2.4",
         "torchvision>=0.19",
         "fastai>=2.8,<3",

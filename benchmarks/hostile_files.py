@@ -1,6 +1,6 @@
 """Thousands of broken image files through the job: every key comes back, with a reason or rows.
 
-    python benchmarks/hostile_files.py [--count 5000] [--seed 6] [--also DIR]
+    python -m benchmarks.hostile_files [--count 5000] [--seed 6] [--also DIR]
 
 Draws pictures, stores them as JPEG, PNG and WebP, and mutates the bytes: flipped bits, cut ends,
 overwritten, doubled, removed and swapped stretches, lying headers. ``--also`` adds a folder's
@@ -14,9 +14,7 @@ import argparse
 import io
 import random
 import tempfile
-import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -24,6 +22,7 @@ from PIL import Image
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from benchmarks.memory_watch import MemoryWatch
 from jeans_udf import tables
 from jeans_udf.bundle import open_bundle
 from jeans_udf.config import load_config
@@ -115,29 +114,6 @@ def mutated(files: list[tuple[str, bytes]], count: int, seed: int) -> Iterator[t
         yield f"{number:05}.{ending}", bytes(data)
 
 
-class MemoryWatch(threading.Thread):
-    """Largest resident memory, in bytes, of processes by a word of their command line."""
-
-    def __init__(self, words: dict[str, str]) -> None:
-        super().__init__(daemon=True)
-        self.words = words
-        self.peaks: Counter[str] = Counter()
-        self.ended = threading.Event()
-
-    def run(self) -> None:
-        while not self.ended.wait(0.2):
-            for process in Path("/proc").glob("[0-9]*"):
-                try:
-                    command = (process / "cmdline").read_bytes()
-                    status = (process / "status").read_text()
-                except OSError:
-                    continue
-                for name, word in self.words.items():
-                    if word.encode() in command and "VmHWM" in status:
-                        peak = int(status.split("VmHWM:")[1].split()[0]) * 1024
-                        self.peaks[name] = max(self.peaks[name], peak)
-
-
 def slowest(folder: Path) -> tuple[float, str]:
     """Seconds and name of the file that takes longest to decode or to reject."""
     limits = load_config().images
@@ -156,10 +132,8 @@ def slowest(folder: Path) -> tuple[float, str]:
 def through_the_job(spark: SparkSession, images: Path, work: Path) -> None:
     source, output = parse_table(f"{work}/product_images"), parse_output(f"{work}/tags")
     ingest(spark, source, list_folder(images).files, Reading())
-    watch = MemoryWatch({"Python worker": "pyspark.daemon", "models": "isolation.child"})
-    watch.start()
-    run = run_tagging(spark, source, output, open_bundle("default"), load_config())
-    watch.ended.set()
+    with MemoryWatch() as watch:
+        run = run_tagging(spark, source, output, open_bundle("default"), load_config())
     keys = tables.read_table(spark, source).select("image_id")
     status = tables.read_table(spark, output.table("image_status"))
     lost = keys.exceptAll(status.select("image_id")).count()
@@ -171,8 +145,7 @@ def through_the_job(spark: SparkSession, images: Path, work: Path) -> None:
         print(f"  {row['count']:6} {row.status} {row.reason or ''}")
     lost_processes = run.reasons["worker_crashed"] + run.reasons["timed_out"]
     print(f"crashes of the models' process: {lost_processes}")
-    for name, peak in watch.peaks.items():
-        print(f"peak memory of a {name} process: {peak / 2**20:,.0f} MiB")
+    print(watch.told())
 
 
 def main() -> None:

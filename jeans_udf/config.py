@@ -81,10 +81,10 @@ class Decoding(Section):
 
     threads: int = Field(2, gt=0)
     """Decoding threads a task."""
-    ahead_bytes: int = Field(256_000_000, gt=0)
+    ahead_bytes: int = Field(128_000_000, gt=0)
     """Most bytes of encoded and decoded images waiting in a task."""
     longest_side: int = Field(1024, ge=0)
-    """JPEGs are decoded at 1/2, 1/4 or 1/8 where that leaves the longer side so many pixels."""
+    """Pictures are decoded at 1/2, 1/4 or 1/8 where that leaves the longer side so many pixels."""
 
 
 class Isolation(Section):
@@ -92,7 +92,7 @@ class Isolation(Section):
 
     max_seconds_per_image: float = Field(60.0, gt=0, le=150)
     """Silence, in seconds, after which the process is killed and its image `timed_out`."""
-    max_memory_bytes: int = Field(4_000_000_000, ge=500_000_000)
+    max_memory_bytes: int = Field(2_500_000_000, ge=500_000_000)
     """Memory of the process, in bytes; the image that takes it further is `worker_crashed`."""
     max_seconds_to_load: float = Field(300.0, gt=0, le=550)
     """Longest time, in seconds, for loading the models; beyond it the task fails."""

@@ -15,8 +15,9 @@ import numpy as np
 from jeans_udf.ahead import Decoded
 from jeans_udf.errors import Rejected
 from jeans_udf.geometry import cutout, encode_rle, mask_area
-from jeans_udf.images import encode_png_rgba, perceptual_hash
+from jeans_udf.images import perceptual_hash
 from jeans_udf.models.attributes import Attributes
+from jeans_udf.png import encode_png_rgba
 from jeans_udf.vocabulary import Vocabulary
 
 Row = dict[str, Any]

@@ -8,8 +8,8 @@ import pytest
 
 from jeans_udf.ahead import DecodeAhead
 from jeans_udf.config import ImageLimits
-from jeans_udf.images import encode_png_rgba
 from jeans_udf.models.detector import Canvas, prepare_canvas
+from jeans_udf.png import encode_png_rgba
 from jeans_udf.source_image import SourceImage
 
 

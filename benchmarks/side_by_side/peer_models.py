@@ -25,7 +25,6 @@ from jeans_udf.bundle import Bundle
 from jeans_udf.config import TaggingConfig
 from jeans_udf.errors import ConfigError
 from jeans_udf.geometry import cutout, encode_rle
-from jeans_udf.images import encode_png_rgba
 from jeans_udf.loading import load_combination
 from jeans_udf.models.attributes import decide
 from jeans_udf.models.class_scores import class_scores_of, keep_class_scores
@@ -36,6 +35,7 @@ from jeans_udf.models.mirrored import Mirrored
 from jeans_udf.models.outputs import group_probabilities, output_names
 from jeans_udf.models.resizing import resize_as_fastai
 from jeans_udf.models.views import cut_view, fit_square
+from jeans_udf.png import encode_png_rgba
 from jeans_udf.thresholds import detection_thresholds, final_thresholds
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from jeans_udf.config import ImageLimits
 from jeans_udf.geometry import encode_rle
-from jeans_udf.images import encode_png_rgba
+from jeans_udf.png import encode_png_rgba
 from jeans_udf.report.cards import CardMaker, with_crops
 from jeans_udf.report.data import PhotoCard, RejectedCard, Report, Sample
 from jeans_udf.report.pictures import Album

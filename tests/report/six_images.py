@@ -19,7 +19,7 @@ import numpy as np
 from chromium import Tab
 from report_pages import garment_row, image_row, maker, photo_bytes, report_of, square_mask
 
-from jeans_udf.images import encode_png_rgba
+from jeans_udf.png import encode_png_rgba
 from jeans_udf.report.cards import with_crops
 from jeans_udf.report.data import Attribute, PhotoCard, Report
 from jeans_udf.report.pictures import Album

@@ -26,7 +26,7 @@ from report_pages import (
 )
 
 from jeans_udf.errors import UsageError
-from jeans_udf.images import encode_png_rgba
+from jeans_udf.png import encode_png_rgba
 from jeans_udf.report.data import (
     Attribute,
     Chart,

@@ -22,7 +22,7 @@ from report_pages import (
 
 from jeans_udf.config import ImageLimits
 from jeans_udf.errors import ConfigError, TableError
-from jeans_udf.images import encode_png_rgba
+from jeans_udf.png import encode_png_rgba
 from jeans_udf.report.data import Report
 from jeans_udf.report.page import render_page
 from jeans_udf.report.quality import vocabulary_of

@@ -42,6 +42,8 @@ COMMON_SETTINGS = {
     "spark.executorEnv.MALLOC_MMAP_THRESHOLD_": "4294967296",
     "spark.executorEnv.MALLOC_TRIM_THRESHOLD_": "4294967296",
     "spark.executorEnv.MALLOC_TOP_PAD_": "67108864",
+    # One heap for all threads of a process: a fifth less memory, as fast within what could be told.
+    "spark.executorEnv.MALLOC_ARENA_MAX": "1",
     "spark.log.level": "WARN",
 }
 

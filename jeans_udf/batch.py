@@ -86,7 +86,6 @@ class BatchTagger:
         spark = changed.sparkSession
         begin = time.monotonic()
         staged = self._stage(changed, plan, planned, number, folder)
-        seconds = time.monotonic() - begin
         batch = Batch(
             plan=plan,
             planned=planned,
@@ -105,7 +104,7 @@ class BatchTagger:
         commit.commit(spark, self.catalog, batch)
         self.run.deleted += planned.count("delete")
         if staged is not None:
-            self.run.add(staged.tally, seconds)
+            self.run.add(staged.tally, time.monotonic() - begin)
 
     def _stage(
         self, changed: DataFrame, plan: DataFrame, planned: Planned, number: int, folder: str

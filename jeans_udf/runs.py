@@ -67,7 +67,8 @@ class Run:
             self.source_version_to = version_to
 
     def add(self, tally: Tally, seconds: float) -> None:
-        """Count a committed batch that took ``seconds`` of wall time to tag."""
+        """Count a committed batch that took ``seconds`` of wall time, from reading its images
+        to the last table's commit."""
         self.images += tally.images
         self.recalled += tally.recalled
         self.garments += tally.garments

@@ -47,6 +47,15 @@ COMMON_SETTINGS = {
     "spark.log.level": "WARN",
 }
 
+# The JVM's second compiler starts ten times later. It took the models' cores during a run's first
+# minute, for code that a driver runs a few times; long merges still get it.
+LATE_C2 = (
+    "-XX:Tier4InvocationThreshold=50000",
+    "-XX:Tier4MinInvocationThreshold=6000",
+    "-XX:Tier4CompileThreshold=150000",
+    "-XX:Tier4BackEdgeThreshold=400000",
+)
+
 # Only for a local master: a cluster's manager knows these better.
 LOCAL_SETTINGS = {
     "spark.driver.memory": "4g",
@@ -83,9 +92,9 @@ def build_session(
     settings = {**DELTA_SETTINGS, **COMMON_SETTINGS}
     if chosen.startswith("local"):
         settings |= LOCAL_SETTINGS
-        # A user's own java options replace this one whole: ours only names the log settings.
+        # A user's own java options replace these whole: ours name the log settings, and the JIT.
         log_option = f"-Dlog4j2.configurationFile={LOG_SETTINGS.as_uri()}"
-        settings["spark.driver.extraJavaOptions"] = log_option
+        settings["spark.driver.extraJavaOptions"] = " ".join((log_option, *LATE_C2))
     settings |= _jar_settings(submitted, asked)
     settings = {key: value for key, value in settings.items() if key not in submitted}
     settings |= asked | {"spark.master": chosen}

@@ -15,7 +15,7 @@ from functools import partial
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from jeans_udf import folders
+from jeans_udf import folders, tables
 from jeans_udf.changes import Planned, key_sum
 from jeans_udf.runs import Tally
 from jeans_udf.schemas import SECONDS, staged_schema
@@ -26,6 +26,9 @@ Tag = Callable[[DataFrame], DataFrame]
 
 TARGET_FILE_BYTES = 128 << 20
 """Of the tables' files: about what Delta writes by itself where it decides."""
+
+SMALLEST_FILE_BYTES = 16 << 20
+"""Of files that are smaller so that every core writes one."""
 
 
 @dataclass(frozen=True)
@@ -61,19 +64,26 @@ def stage(
             f"staged {tally.images} rows for {planned.count('tag')} images; wanted exactly one row "
             "for each: the staged rows were removed, run again"
         )
-    files = max(1, -(-folders.size(spark, folder) // TARGET_FILE_BYTES))
+    files = file_count(folders.size(spark, folder), spark.sparkContext.defaultParallelism)
     return Staged(rows, tally, files)
+
+
+def file_count(size: int, parallelism: int) -> int:
+    """Files for ``size`` bytes: of the target's size, or smaller ones for all cores."""
+    busy = min(parallelism, size // SMALLEST_FILE_BYTES)
+    return max(1, busy, -(-size // TARGET_FILE_BYTES))
 
 
 def _tally(rows: DataFrame, vocabulary: Vocabulary) -> tuple[Tally, Decimal]:
     """Counts, and the keys' `changes.key_sum`."""
     stages = [F.sum(f"seconds.{name}").alias(name) for name in SECONDS.names]
-    groups = (
-        rows.groupBy("status", "reason")
-        .agg(F.count("*").alias("images"), F.sum("garments").alias("found"),
-             F.count(F.when(F.expr("detections IS NULL AND status <> 'rejected'"), 1))
-             .alias("recalled"), key_sum().alias("keys"), *stages)
-        .collect()
+    by_outcome = rows.groupBy("status", "reason").agg(
+        F.count("*").alias("images"), F.sum("garments").alias("found"),
+        F.count(F.when(F.expr("detections IS NULL AND status <> 'rejected'"), 1)).alias("recalled"),
+        key_sum().alias("keys"), *stages,
+    )  # fmt: skip
+    groups, counted = tables.at_once(
+        rows.sparkSession, [by_outcome.collect, _label_counts(rows, vocabulary).collect]
     )
     statuses: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
@@ -86,15 +96,16 @@ def _tally(rows: DataFrame, vocabulary: Vocabulary) -> tuple[Tally, Decimal]:
             seconds[name] += group[name] or 0.0
     garments = sum(group.found or 0 for group in groups)
     keys = sum((group["keys"] for group in groups), Decimal())
-    labels = _label_counts(rows, vocabulary) if garments else Counter()
+    labels = Counter({row["key"]: row["count"] for row in counted})
     recalled = sum(group.recalled for group in groups)
     return (
         Tally(sum(statuses.values()), garments, statuses, reasons, seconds, labels, recalled), keys
     )  # fmt: skip
 
 
-def _label_counts(rows: DataFrame, vocabulary: Vocabulary) -> Counter[str]:
-    """Garments by ``group.label``; an exclusive group that says nothing counts as ``group.``."""
+def _label_counts(rows: DataFrame, vocabulary: Vocabulary) -> DataFrame:
+    """How many garments (count) have each ``group.label`` (key); an exclusive group that says
+    nothing counts as ``group.``."""
     garments = rows.select(F.explode("found").alias("g")).select("g.*")
     keys = [F.concat(F.lit("category."), "category")]
     for group in vocabulary.groups:
@@ -106,8 +117,7 @@ def _label_counts(rows: DataFrame, vocabulary: Vocabulary) -> Counter[str]:
         if not group.exclusive:
             named = F.transform(F.col(group.name), partial(_prefixed, f"{group.name}."))
             lists.append(F.coalesce(named, F.array().cast("array<string>")))
-    counted = garments.select(F.explode(F.concat(*lists)).alias("key")).groupBy("key").count()
-    return Counter({row["key"]: row["count"] for row in counted.collect()})
+    return garments.select(F.explode(F.concat(*lists)).alias("key")).groupBy("key").count()
 
 
 def _prefixed(prefix: str, label: Column) -> Column:

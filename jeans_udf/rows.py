@@ -93,7 +93,7 @@ def tagged_row(
     known = None if detected is None else [_detection(garment) for garment in detected]
     encode = time.perf_counter() - start
     row = _row(image, status, image.canvas.original, rows, {**seconds, "encode": encode})
-    phash = None if detected is None else _phash(image)
+    phash = None if detected is None else perceptual_hash(image.pixels)
     return row | {"detections": known, "phash": phash}
 
 
@@ -121,12 +121,6 @@ def _row(
         "detections": None,
         "phash": None,
     }
-
-
-def _phash(image: Decoded) -> int:
-    """Of the canvas, which is small already."""
-    assert image.canvas is not None
-    return perceptual_hash(image.canvas.picture.permute(1, 2, 0).numpy())
 
 
 def _detection(garment: Found) -> Row:

@@ -23,7 +23,7 @@ from PIL import Image, ImageFile
 
 from jeans_udf.config import ImageLimits
 from jeans_udf.errors import Rejected
-from jeans_udf.images import decode_image, decode_picture, sha256_hex
+from jeans_udf.images import decode_image, decode_picture, perceptual_hash, sha256_hex
 
 # Pillow warns of broken metadata, which most of these files have on purpose.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
@@ -212,6 +212,21 @@ def test_what_ends_early_is_told_at_any_scale() -> None:
         with pytest.raises(Rejected) as told:
             decode_picture(broken, LIMITS, 100)
         assert told.value.reason == "truncated"
+
+
+def test_near_duplicates_share_nearly_all_of_their_hash() -> None:
+    whole = smooth_picture(600, 480)
+    smaller = np.asarray(Image.fromarray(whole).resize((200, 250), Image.Resampling.LANCZOS))
+    again = decode_image(encoded(whole, "JPEG", quality=60), LIMITS)
+    other = np.ascontiguousarray(whole[::-1])
+
+    def apart(one: np.ndarray, two: np.ndarray) -> int:
+        return ((perceptual_hash(one) ^ perceptual_hash(two)) & (2**64 - 1)).bit_count()
+
+    assert apart(whole, smaller) <= 4 and apart(whole, again) <= 4
+    assert apart(whole, other) >= 16
+    # The smallest picture that is accepted.
+    assert -(2**63) <= perceptual_hash(whole[:16, :16].copy()) < 2**63
 
 
 def smooth_picture(height: int, width: int) -> np.ndarray:

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Init script of every node: the package and what it needs, beside the runtime's own Spark and Delta.
+# Init script of every node: the package and what it needs, beside the runtime's Spark and Delta.
 set -euo pipefail
 
 pip=/databricks/python/bin/pip

@@ -1,0 +1,108 @@
+"""The DAG: its jobs take the options that it gives, and exit codes are read as the provider tells.
+
+Where Airflow is installed, it also reads the file itself.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from job_options import ROOT, check_arguments
+
+from jeans_udf import errors
+
+DAG_FILE = ROOT / "deploy" / "airflow" / "tag_catalog_dag.py"
+TREE = ast.parse(DAG_FILE.read_text(encoding="utf-8"))
+PLACEHOLDER = "value"
+"""Stands for what Airflow fills in."""
+
+
+def job_calls() -> list[tuple[str, list[str]]]:
+    """Name and arguments of every ``job(...)``, text that is not written there replaced."""
+    calls = [
+        node for node in ast.walk(TREE)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "job"
+    ]  # fmt: skip
+    found = []
+    for call in calls:
+        given = [a.value if isinstance(a, ast.Constant) else PLACEHOLDER for a in call.args]
+        found.append((given[0], given[1:]))
+    return found
+
+
+def pieces(*names: str) -> dict[str, Any]:
+    """These functions and constants of the file, without the imports that it needs as a whole."""
+    wanted = [
+        node for node in TREE.body
+        if isinstance(node, ast.FunctionDef) and node.name in names
+        or isinstance(node, ast.Assign) and _target(node) in names
+        or isinstance(node, ast.Import) or isinstance(node, ast.ImportFrom)
+        and node.module == "__future__"
+    ]  # fmt: skip
+    space: dict[str, Any] = {}
+    exec(compile(ast.Module(wanted, []), str(DAG_FILE), "exec"), space)
+    return space
+
+
+def _target(node: ast.Assign) -> str:
+    first = node.targets[0]
+    return first.id if isinstance(first, ast.Name) else ""
+
+
+def test_there_are_four_jobs() -> None:
+    names = sorted(name for name, _ in job_calls())
+    assert names == ["embed_products", "ingest_images", "report", "tag_catalog"]
+
+
+@pytest.mark.parametrize(("name", "arguments"), job_calls())
+def test_each_job_is_there_and_takes_its_arguments(name: str, arguments: list[str]) -> None:
+    assert (ROOT / "jobs" / f"{name}.py").is_file()
+    check_arguments(name, arguments)
+
+
+def test_the_application_lies_in_jobs() -> None:
+    text = DAG_FILE.read_text(encoding="utf-8")
+    assert 'application=f"jobs/{name}.py"' in text
+    assert (ROOT / "conf" / "spark" / "yarn.conf").is_file() and "conf/spark/yarn.conf" in text
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ("Cannot execute: spark-submit jobs/tag_catalog.py. Error code is: 2.", 2),
+        ("Cannot execute: spark-submit. Error code is: 0. Kubernetes spark exit code is: 3", 3),
+        ("Error code is: 1.\nUser application exited with status 4", 4),
+        ("Error code is: 1. Kubernetes spark exit code is: None", 1),
+        ("No driver id is known", None),
+    ],
+)
+def test_exit_codes_are_read_from_the_providers_words(message: str, code: int | None) -> None:
+    read: Callable[[str], int | None] = pieces("exit_code", "EXIT_CODES")["exit_code"]
+    assert read(message) == code
+
+
+def test_the_codes_are_those_of_the_jobs() -> None:
+    codes = next(
+        node for node in TREE.body
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Tuple)
+    )  # fmt: skip
+    assert ast.literal_eval(codes.value) == (errors.EXIT_USAGE, errors.EXIT_OVER_LIMIT)
+
+
+def test_airflow_reads_it(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
+    pytest.importorskip("airflow", reason="Airflow is not installed")
+    pytest.importorskip(
+        "airflow.providers.apache.spark", reason="Airflow's Spark provider is not installed"
+    )
+    from airflow.models import DagBag
+
+    bag = DagBag(dag_folder=str(DAG_FILE), include_examples=False)
+    assert not bag.import_errors
+    dag = bag.dags["tag_catalog"]
+    tag = dag.get_task("tag_catalog")
+    assert tag.upstream_task_ids == {"ingest_images"}
+    assert tag.downstream_task_ids == {"embed_products", "report"}

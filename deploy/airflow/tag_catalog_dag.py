@@ -2,9 +2,10 @@
 
 For Airflow 2.10 and 3 with apache-airflow-providers-apache-spark. A worker needs this repository
 with its .venv in JEANS_UDF_HOME, and the connection ``spark_default``: master and deploy mode, as
-``yarn`` and ``client``. Airflow's variables jeans_udf_images, jeans_udf_source, jeans_udf_output
-and jeans_udf_report say what to work on; the parameters of a run are stronger. A webhook that takes
-``{"text": ...}`` (Slack, Mattermost, Teams) in jeans_udf_webhook is told what went wrong.
+``yarn`` and ``client``. Airflow's variables jeans_udf_images, jeans_udf_source, jeans_udf_output,
+jeans_udf_report and jeans_udf_bundle say what to work on and with; the parameters of a run are
+stronger. A webhook that takes ``{"text": ...}`` (Slack, Mattermost, Teams) in jeans_udf_webhook is
+told what went wrong.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ except ImportError:  # Airflow 2, and early 3
 
 HOME = os.environ.get("JEANS_UDF_HOME", "/opt/jeans_udf")
 SETTINGS = os.environ.get("JEANS_UDF_SPARK_CONF", "conf/spark/yarn.conf")
+# On Kubernetes local:///opt/jeans_udf/jobs: there the jobs are those of the image.
+JOBS = os.environ.get("JEANS_UDF_JOBS", "jobs")
 
 # Of the jobs: jeans_udf/errors.py, which a scheduler need not have installed.
 BAD_REQUEST, OVER_LIMIT = 2, 3
@@ -38,6 +41,8 @@ IMAGES = "{{ params.images or var.value.jeans_udf_images }}"
 SOURCE = "{{ params.source or var.value.jeans_udf_source }}"
 OUTPUT = "{{ params.output or var.value.jeans_udf_output }}"
 REPORT = "{{ params.report or var.value.jeans_udf_report }}"
+# On a cluster a path that every node has, with a slash (docs/platforms.md).
+BUNDLE = "bundle={{ params.bundle or var.value.get('jeans_udf_bundle', 'default') }}"
 
 EXIT_CODES = (
     # spark-submit itself may end with 0 or 1 in cluster mode, so the driver's own word comes first.
@@ -105,11 +110,11 @@ def failed(context: Any) -> None:
 
 
 def job(name: str, *arguments: str) -> JobOperator:
-    """The task that runs ``jobs/<name>.py``."""
+    """The task that runs ``jobs/<name>.py``; configuration of your own goes into its arguments."""
     return JobOperator(
         task_id=name,
         name=name.replace("_", "-"),
-        application=f"jobs/{name}.py",
+        application=f"{JOBS}/{name}.py",
         application_args=list(arguments),
         properties_file=SETTINGS,
         webhook="{{ var.value.get('jeans_udf_webhook', '') }}",
@@ -132,13 +137,14 @@ with DAG(
         "source": Param("", type="string", description="Table of product images"),
         "output": Param("", type="string", description="Directory or schema of the tables"),
         "report": Param("", type="string", description="The HTML page to write"),
+        "bundle": Param("", type="string", description="Model bundle: a directory or a name"),
     },
     tags=["jeans_udf"],
 ) as dag:
     # --mirror removes rows of images that are gone; it refuses a folder that shows none at all.
     ingest = job("ingest_images", "--images", IMAGES, "--table", SOURCE, "--mirror")
     tag = job(
-        "tag_catalog", "--source", SOURCE, "--output", OUTPUT, "--config", "conf/tagging.yaml",
+        "tag_catalog", "--source", SOURCE, "--output", OUTPUT, "--set", BUNDLE,
         "--run-id", "{{ run_id }}", "--wait", "600",
     )  # fmt: skip
     embed = job("embed_products", "--source", SOURCE, "--output", OUTPUT)

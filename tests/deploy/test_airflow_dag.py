@@ -65,7 +65,7 @@ def test_each_job_is_there_and_takes_its_arguments(name: str, arguments: list[st
 
 def test_the_application_lies_in_jobs() -> None:
     text = DAG_FILE.read_text(encoding="utf-8")
-    assert 'application=f"jobs/{name}.py"' in text
+    assert 'application=f"{JOBS}/{name}.py"' in text and '"JEANS_UDF_JOBS", "jobs"' in text
     assert (ROOT / "conf" / "spark" / "yarn.conf").is_file() and "conf/spark/yarn.conf" in text
 
 

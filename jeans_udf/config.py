@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from jeans_udf.errors import ConfigError, near_miss
 
@@ -76,6 +76,48 @@ class Device(Section):
     """Numbers that the convolutions compute with; fp16 is for GPUs, ONNX Runtime has fp32 alone."""
 
 
+class Stage(Section):
+    """What Spark gives the pass over the pixels alone; all 0 or empty: what every stage gets."""
+
+    task_gpus: float = Field(0.0, ge=0)
+    """GPUs a task, as 0.125 where eight tasks share one."""
+    task_cpus: int = Field(0, ge=0)
+    """CPU cores a task; 0: spark.task.cpus."""
+    executor_gpus: int = Field(0, ge=0)
+    """GPUs of each executor that is started for the pass; 0: the application's executors run it."""
+    executor_cores: int = Field(0, ge=0)
+    """Its CPU cores."""
+    executor_memory: str = Field("", pattern=r"^(\d+[kmgt])?$")
+    """Its heap, as `8g`."""
+    executor_overhead: str = Field("", pattern=r"^(\d+[kmgt])?$")
+    """Its memory beside the heap, where the models are, as `32g`."""
+    discovery_script: str = ""
+    """Prints the executor's GPUs; needed where the platform does not tell (YARN, standalone)."""
+
+    @property
+    def asks(self) -> bool:
+        """Whether anything is asked for."""
+        return self != Stage()
+
+    @property
+    def asks_executors(self) -> bool:
+        """Whether executors of their own are."""
+        return bool(self.executor_cores)
+
+    @model_validator(mode="after")
+    def _whole(self) -> Stage:
+        of_executors = (
+            self.executor_gpus, self.executor_memory, self.executor_overhead, self.discovery_script
+        )  # fmt: skip
+        if any(of_executors) and not (self.executor_cores and self.executor_memory):
+            raise ValueError("an executor is asked for by executor_cores and executor_memory both")
+        if self.executor_cores and not self.executor_memory:
+            raise ValueError("executor_cores is given, executor_memory is not")
+        if self.executor_gpus and not self.task_gpus:
+            raise ValueError("executor_gpus is given, but no task takes any: set task_gpus")
+        return self
+
+
 class Decoding(Section):
     """Decoding runs on threads ahead of the device."""
 
@@ -126,6 +168,7 @@ class TaggingConfig(Section):
     images: ImageLimits = ImageLimits()
     batch: Batches = Batches()
     device: Device = Device()
+    stage: Stage = Stage()
     decoding: Decoding = Decoding()
     isolation: Isolation = Isolation()
     detection: Detection = Detection()

@@ -119,9 +119,11 @@ def _silence(spark: SparkSession, work: str, path: str) -> float:
 
 
 def _boot() -> str:
-    """Another text after a restart and on another machine; empty where there is none."""
+    """Another text after a restart, on another machine and in another container of this one, whose
+    processes have numbers of their own; empty where there is none."""
     try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot} {os.readlink('/proc/self/ns/pid')}"
     except OSError:
         return ""
 

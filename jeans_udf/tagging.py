@@ -7,10 +7,12 @@ from rich.console import Console
 
 from jeans_udf import tables
 from jeans_udf.bundle import Bundle
+from jeans_udf.bundle_places import places_of
 from jeans_udf.commit import versions_of
 from jeans_udf.config import TaggingConfig
 from jeans_udf.pipeline import PLAIN, Refresh, open_catalog, tag_catalog
 from jeans_udf.progress import Counters, Display
+from jeans_udf.resources import pixel_profile
 from jeans_udf.run_log import measure_drift, recorded
 from jeans_udf.runs import Run
 from jeans_udf.schemas import garments_schema
@@ -46,10 +48,13 @@ def run_tagging(
     if run_id is not None:
         run.run_id = run_id
     counters = Counters(spark.sparkContext)
+    profile = pixel_profile(spark, config.stage)
 
     def tag(images: DataFrame) -> DataFrame:
-        folder, words = bundle.directory.resolve(), bundle.vocabulary
-        return tag_images(images, folder, bundle.manifest_sha256, config, words, counters)
+        places, words = places_of(bundle.directory), bundle.vocabulary
+        return tag_images(
+            images, places, bundle.manifest_sha256, config, words, counters, profile
+        )
 
     images = open_source(spark, source)
     with Display(counters, console) as display:

@@ -6,11 +6,11 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from pyspark import TaskContext
+from pyspark.resource import ResourceProfile
 from pyspark.sql import DataFrame
 from pyspark.sql import types as T
 
@@ -29,56 +29,57 @@ OUTPUT_BYTES = 32_000_000
 OUTPUT_SECONDS = 20.0
 """Longest wait for a frame to fill: Spark takes a silent worker for a hanging one."""
 
-_SUPERVISORS: dict[tuple[str, str, str, int, str | None], Supervisor] = {}
+_SUPERVISORS: dict[tuple[tuple[str, ...], str, str, int, str | None], Supervisor] = {}
 """The process with this Python worker's models, by all that decides its answers: opened once."""
 
 
 def tag_images(
     images: DataFrame,
-    bundle_directory: Path,
+    bundle_places: tuple[str, ...],
     bundle_sha256: str,
     config: TaggingConfig,
     vocabulary: Vocabulary,
     count: Callable[[int, int, dict[str, int]], None] | None = None,
+    profile: ResourceProfile | None = None,
 ) -> DataFrame:
     """``images`` to rows of `schemas.staged_schema`.
 
     Columns in: image_id, product_id, image, path, and known, known_sha256 (`changes.with_known`).
-    The executors open the bundle at the same path, check its digests against ``bundle_sha256``
-    and keep the models for the worker's life, in a process of their own (`isolation`).
+    The executors open the bundle in one of ``bundle_places``, check its digests against
+    ``bundle_sha256`` and keep the models for the worker's life, in a process of their own
+    (`isolation`).
     ``count(images, garments, rejected by reason)`` is called in the workers for the progress
-    display.
+    display. ``profile`` is what the stage's tasks get (`resources.pixel_profile`).
     """
     schema = staged_schema(vocabulary)
     columns = schema.names
-    directory = str(bundle_directory)
 
     def tag(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-        supervisor = _supervisor(directory, bundle_sha256, config, schema)
+        supervisor = _supervisor(bundle_places, bundle_sha256, config, schema)
         for rows in _bounded(supervisor.tag(_source_images(frames))):
             if count is not None:
                 count(*_counts(rows))
             yield pd.DataFrame(rows, columns=columns)
 
     wanted = images.select("image_id", "product_id", "image", "path", "known", "known_sha256")
-    return wanted.mapInPandas(tag, schema=schema)
+    return wanted.mapInPandas(tag, schema=schema, profile=profile)
 
 
-def _supervisor(directory: str, sha256: str, config: TaggingConfig, schema: T.StructType) -> (
-    Supervisor
-):
+def _supervisor(
+    places: tuple[str, ...], sha256: str, config: TaggingConfig, schema: T.StructType
+) -> Supervisor:
     context = TaskContext.get()
     given = context.resources().get("gpu") if context is not None else None
     gpu = given.addresses[0] if given else None
     # Spark gives a task this many cores; more threads would take other tasks' cores.
     threads = config.device.threads or (context.cpus() if context else os.cpu_count() or 1)
-    key = (directory, sha256, config.digest(), threads, gpu)
+    key = (places, sha256, config.digest(), threads, gpu)
     if key not in _SUPERVISORS:
         for other in _SUPERVISORS.values():
             other.close()
         _SUPERVISORS.clear()
         _SUPERVISORS[key] = Supervisor(
-            partial(open_tagger, directory, sha256, config, threads, gpu),
+            partial(open_tagger, places, sha256, config, threads, gpu),
             config.isolation,
             partial(lost_row, schema, config.images),
             sound_image(),

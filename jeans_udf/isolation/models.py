@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from jeans_udf.config import TaggingConfig
 from jeans_udf.isolation.child import TagGroup, limit_memory
 
@@ -11,9 +13,11 @@ HEADROOM = 2.0
 
 
 def open_tagger(
-    directory: str, sha256: str, config: TaggingConfig, threads: int, gpu: str | None
+    places: Sequence[str], sha256: str, config: TaggingConfig, threads: int, gpu: str | None
 ) -> TagGroup:
-    """`tagger.Tagger.tag` of the bundle in ``directory``, whose manifest must have ``sha256``.
+    """`tagger.Tagger.tag` of the bundle in one of ``places`` (`bundle_places`).
+
+    Its manifest must have ``sha256``.
 
     ``gpu`` is the address that Spark gave the task, if any. Raises `BundleError` for another
     bundle than the driver's, RuntimeError where a GPU is asked for and there is none.
@@ -22,14 +26,15 @@ def open_tagger(
     import torch
 
     from jeans_udf.bundle import open_bundle
+    from jeans_udf.bundle_places import place_here
     from jeans_udf.errors import BundleError
     from jeans_udf.tagger import Tagger
 
     torch.set_num_threads(threads)
-    bundle = open_bundle(f"{directory}/")
+    bundle = open_bundle(place_here(places))
     if bundle.manifest_sha256 != sha256:
         raise BundleError(
-            f"bundle {directory}: this worker's manifest has sha256 "
+            f"bundle {bundle.directory}: this worker's manifest has sha256 "
             f"{bundle.manifest_sha256[:12]}…, the driver's {sha256[:12]}…; "
             "put the same bundle on every machine"
         )

@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).resolve().parent
 # Read, not imported: the package's own imports are not there yet when it is being installed.
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "jeans_udf" / "__init__.py").read_text())
 assert VERSION, "jeans_udf/__init__.py states no __version__"
+
+
+class BuildWithJobs(build_py):
+    """Jobs and their configuration lie beside the package in a checkout, inside it in a wheel."""
+
+    def run(self) -> None:
+        super().run()
+        if self.editable_mode:
+            return
+        for name in ("jobs", "conf"):
+            inside = Path(self.build_lib, "jeans_udf", name)
+            leave = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(HERE / name, inside, ignore=leave, dirs_exist_ok=True)
+
 
 setup(
     name="jeans-udf",
@@ -18,6 +34,10 @@ setup(
     description="Finds, segments and names jeans in a catalog's product images, on Spark",
     python_requires=">=3.11,<3.13",
     packages=find_packages(include=["jeans_udf", "jeans_udf.*"]),
+    cmdclass={"build_py": BuildWithJobs},
+    entry_points={"console_scripts": ["jeans-udf=jeans_udf.commands:main"]},
+    license="MIT",
+    license_files=["LICENSE", "THIRD_PARTY_NOTICES.md"],
     package_data={
         "jeans_udf": [
             "py.typed",

@@ -89,13 +89,14 @@ def build_session(
     cores = os.cpu_count() or 1
     chosen = asked.get("spark.master") or submitted.get("spark.master") or f"local[{cores},4]"
 
-    settings = {**DELTA_SETTINGS, **COMMON_SETTINGS}
+    settings = dict(COMMON_SETTINGS)
+    if not _has_delta():
+        settings |= DELTA_SETTINGS | _jar_settings(submitted, asked)
     if chosen.startswith("local"):
         settings |= LOCAL_SETTINGS
         # A user's own java options replace these whole: ours name the log settings, and the JIT.
         log_option = f"-Dlog4j2.configurationFile={LOG_SETTINGS.as_uri()}"
         settings["spark.driver.extraJavaOptions"] = " ".join((log_option, *LATE_C2))
-    settings |= _jar_settings(submitted, asked)
     settings = {key: value for key, value in settings.items() if key not in submitted}
     settings |= asked | {"spark.master": chosen}
 
@@ -109,6 +110,11 @@ def delta_jars(folder: Path = DEFAULT_JAR_FOLDER) -> list[Path]:
     """The jars that setup fetched; empty when Delta's own is not among them."""
     jars = sorted(folder.glob("*.jar"))
     return jars if any("delta-spark" in jar.name for jar in jars) else []
+
+
+def _has_delta() -> bool:
+    """Databricks' runtimes have a Delta and a catalog of their own, which must stay."""
+    return "DATABRICKS_RUNTIME_VERSION" in os.environ
 
 
 def _submitted() -> dict[str, str]:

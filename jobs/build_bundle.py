@@ -22,6 +22,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from jeans_udf.conf_files import conf_file
 from jeans_udf.bundle import open_bundle
 from jeans_udf.errors import EXIT_USAGE, UsageError
 from jeans_udf.training.assemble import (
@@ -46,7 +47,7 @@ def parse_arguments() -> argparse.Namespace:
     classifier.add_argument("--classifier", type=Path, help="output of train_classifier.py")
     classifier.add_argument("--classifier-from", metavar="BUNDLE",
                             help="take the classifier of a bundle, as of 'default'")  # fmt: skip
-    add("--vocabulary", default="conf/vocabulary.yaml")
+    add("--vocabulary", default=conf_file("vocabulary.yaml"))
     add("--training-data", metavar="YAML",
         help="list of data sets with name, licence, content, for the manifest")
     add("--val-photos", required=True, help="folder of validation photos")

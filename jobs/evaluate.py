@@ -26,6 +26,7 @@ from typing import Any
 
 import torch
 
+from jeans_udf.conf_files import conf_file
 from jeans_udf.errors import EXIT_OK, EXIT_USAGE, ConfigError, UsageError
 from jeans_udf.evaluation.compare import comparison_listing, comparison_row, write_comparison
 from jeans_udf.evaluation.compare import markdown as as_lines
@@ -54,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
     add("--annotations", required=True, metavar="FILE", help="their COCO file")
     add("--output", required=True, type=Path, metavar="DIR",
         help="folder to write; of several detectors each gets one within it")
-    add("--vocabulary", default="conf/vocabulary.yaml", metavar="FILE",
+    add("--vocabulary", default=conf_file("vocabulary.yaml"), metavar="FILE",
         help="names the categories of --detector in order (default: %(default)s)")
     add("--threshold", type=float, default=0.5, metavar="SCORE",
         help="least score where errors of --detector are counted and shown (default: %(default)s); "

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from jeans_udf.conf_files import conf_file
 from jeans_udf.annotations.faults import FAULTS, FaultLog
 from jeans_udf.annotations.formats import FORMATS
 from jeans_udf.annotations.importing import Request, import_annotations
@@ -72,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
         help="folder of the photos of --val (default: that of --photos)")  # fmt: skip
     add("--output", type=Path, required=True, metavar="DIR", help="folder to write")
     add("--format", choices=list(FORMATS), help="of all sources (default: found by itself)")
-    add("--vocabulary", default="conf/vocabulary.yaml", metavar="FILE",
+    add("--vocabulary", default=conf_file("vocabulary.yaml"), metavar="FILE",
         help="names the categories in order (default: %(default)s)")  # fmt: skip
     add("--rename", action="append", default=[], metavar="OLD=NEW",
         help="OLD in the annotations is NEW in the vocabulary; may be repeated")  # fmt: skip

@@ -31,6 +31,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from jeans_udf.conf_files import conf_file
 from jeans_udf.bundle import open_bundle
 from jeans_udf.errors import EXIT_USAGE, ConfigError, UsageError
 from jeans_udf.training.assemble import classifier_of_run
@@ -57,7 +58,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--allow-pickle", action="store_true", help="open it, restricted")
     add("--sha256", metavar="HEX", help="the file's, from whom it is; checked before it is opened")
     add("--vocabulary", metavar="YAML", help="groups of the labels; left out: one is written")
-    add("--categories-of", default="conf/vocabulary.yaml", metavar="YAML",
+    add("--categories-of", default=conf_file("vocabulary.yaml"), metavar="YAML",
         help="vocabulary whose categories the written one takes: the detector's")
     add("--labels", metavar="FILE|LIST",
         help="the learner's in the order of its outputs, one a line or parted by commas; needed "

@@ -32,6 +32,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
+from jeans_udf.conf_files import conf_file
 from jeans_udf.errors import EXIT_USAGE, ConfigError, UsageError
 from jeans_udf.models.detector_config import build_detector, read_detector_config, set_categories
 from jeans_udf.training.pretrained import Match, match_weights, reverse_channels
@@ -57,7 +58,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--config", default="conf/detectors/mask_rcnn.yaml", metavar="YAML", help="architecture")
     add("--backbone", default="lite0_fpn", metavar="NAME",
         help="a YAML, or one of conf/detectors/backbones; 'none' when --config says everything")
-    add("--vocabulary", default="conf/vocabulary.yaml", help="names the categories in order")
+    add("--vocabulary", default=conf_file("vocabulary.yaml"), help="names the categories in order")
     add("--bgr", action="store_true", help="the weights were trained on BGR pictures: reverse the "
         "input channels of the first convolution")  # fmt: skip
     add("--half", action="store_true", help="keep half precision; else all is written as float32")

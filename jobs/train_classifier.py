@@ -36,6 +36,7 @@ from typing import get_args
 
 import torch
 
+from jeans_udf.conf_files import conf_file
 from jeans_udf.errors import EXIT_USAGE, ConfigError, UsageError
 from jeans_udf.labels.dropping import add_drop_faulty, dropped_codes
 from jeans_udf.models.classifier import build_classifier
@@ -58,7 +59,7 @@ def parse_arguments() -> argparse.Namespace:
     add = parser.add_argument
     add("--recipe", default="default", metavar="NAME_OR_YAML",
         help="a name of conf/classifiers, or a YAML of your own")
-    add("--vocabulary", default="conf/vocabulary.yaml", help="groups and labels in order")
+    add("--vocabulary", default=conf_file("vocabulary.yaml"), help="groups and labels in order")
     add("--photos", action="append", required=True, metavar="DIR",
         help="folder of training photos; may be given several times, as may its files below")
     add("--labels", action="append", required=True, metavar="FILE",

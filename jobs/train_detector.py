@@ -33,6 +33,7 @@ import torch
 from detectron2.config import CfgNode
 from torch import nn
 
+from jeans_udf.conf_files import conf_file
 from jeans_udf.errors import EXIT_USAGE, ConfigError, UsageError
 from jeans_udf.evaluation.detector import evaluate_detector
 from jeans_udf.evaluation.plots import plot_detector_training
@@ -68,7 +69,7 @@ def _add_model(add: Any) -> None:
     add("--weights", type=Path, metavar="FILE",
         help="safetensors to start from: a backbone, another training, or jobs/import_weights.py's")
     add("--proposer", type=Path, metavar="RUN", help="Fast R-CNN: output of the RPN's training")
-    add("--vocabulary", default="conf/vocabulary.yaml", help="names the categories in order")
+    add("--vocabulary", default=conf_file("vocabulary.yaml"), help="names the categories in order")
 
 
 def _add_photos(add: Any) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import torch
 
+from jeans_udf.conf_files import conf_file
 from jeans_udf.errors import EXIT_USAGE, ConfigError, UsageError
 from jeans_udf.evaluation.detector import propose_photos
 from jeans_udf.evaluation.proposals import write_proposals
@@ -35,7 +36,7 @@ def parse_arguments() -> argparse.Namespace:
         help="output of train_detector.py with conf/detectors/rpn.yaml")
     add("--photos", required=True, metavar="DIR", help="folder of photos")
     add("--annotations", required=True, metavar="FILE", help="COCO file that lists them")
-    add("--vocabulary", default="conf/vocabulary.yaml")
+    add("--vocabulary", default=conf_file("vocabulary.yaml"))
     add("--output", required=True, type=Path, metavar="FILE", help="Parquet file to write")
     add("--threads", type=int, default=0, help="torch's CPU threads; 0: all cores")
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu")

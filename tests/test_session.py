@@ -11,7 +11,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from jeans_udf import session as session_module
-from jeans_udf.session import COMMON_SETTINGS, DELTA_SETTINGS, LOCAL_SETTINGS, delta_jars
+from jeans_udf.session import COMMON_SETTINGS, DELTA_SETTINGS, LATE_C2, LOCAL_SETTINGS, delta_jars
 
 LOCAL_CONF = Path(__file__).resolve().parents[1] / "conf" / "spark" / "local.conf"
 
@@ -70,3 +70,4 @@ def test_local_conf_says_the_same_as_the_session() -> None:
     conf = dict(re.split(r"\s+", line, maxsplit=1) for line in lines if line)
     for key, value in (DELTA_SETTINGS | COMMON_SETTINGS | LOCAL_SETTINGS).items():
         assert conf[key] == value, key
+    assert conf["spark.driver.extraJavaOptions"].split()[1:] == list(LATE_C2)

@@ -12,13 +12,13 @@ from detectron2.modeling import build_model
 from safetensors.torch import load_file
 from torch import nn
 
+from jeans_udf.conf_files import CONF
 from jeans_udf.errors import BundleError, ConfigError, near_miss
 from jeans_udf.models.backbone import add_timm_config
 from jeans_udf.models.rfcn import add_rfcn_config
 
-BACKBONES = Path(__file__).resolve().parents[2] / "conf" / "detectors" / "backbones"
-"""Where a checkout keeps its backbones; an installed package takes paths."""
-
+BACKBONES = CONF / "detectors" / "backbones"
+"""The backbones that come with the product; any other is given as a path."""
 
 CATEGORIES = "categories.json"
 

@@ -12,11 +12,12 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
+from jeans_udf.conf_files import CONF
 from jeans_udf.config import Section
 from jeans_udf.errors import ConfigError, near_miss
 from jeans_udf.models.views import View
 
-FOLDER = Path("conf/classifiers")
+FOLDER = CONF / "classifiers"
 
 
 class _Numbers(Section):

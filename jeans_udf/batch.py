@@ -53,7 +53,7 @@ class BatchTagger:
     def process(self, changed: DataFrame, number: int, app: str, staging_folder: str) -> None:
         """Bring the tables up to ``changed``; ``app`` and ``number`` mark the commits."""
         spark = changed.sparkSession
-        spark.sparkContext.setJobDescription(f"batch {number}: what changed")
+        spark.sparkContext.setJobDescription(self._says(f"batch {number}: what changed"))
         status = tables.read_table(spark, self.catalog.image_status)
         # Where nothing is known yet there is nothing to compare pixels with: they stay unread.
         newest = changes.newest_changes(changed, with_pixels=not self.run.began_empty)
@@ -100,7 +100,7 @@ class BatchTagger:
             number=number,
             began_empty=self.run.began_empty,
         )
-        spark.sparkContext.setJobDescription(f"batch {number}: commit")
+        spark.sparkContext.setJobDescription(self._says(f"batch {number}: commit"))
         commit.commit(spark, self.catalog, batch)
         self.run.deleted += planned.count("delete")
         if staged is not None:
@@ -113,7 +113,7 @@ class BatchTagger:
         if not count:
             return None
         spark = changed.sparkSession
-        spark.sparkContext.setJobDescription(f"batch {number}: tag {count} images")
+        spark.sparkContext.setJobDescription(self._says(f"batch {number}: tag {count} images"))
         images = changes.images_to_tag(changed, plan, planned)
         if not staging.is_staged(spark, folder):
             images = spread(images, count, self.batches)
@@ -122,6 +122,10 @@ class BatchTagger:
             known = tables.read_table(spark, self.catalog.image_detections)
         images = changes.with_known(images, known, self.run.detector, plan, planned)
         return staging.stage(images, planned, self.tag, folder, self.vocabulary)
+
+    def _says(self, text: str) -> str:
+        """What Spark's UI says of a job: the run, and what it is doing."""
+        return f"run {self.run.run_id[:8]}, {text}"
 
     def _expect(self, planned: Planned) -> None:
         if self.display is None:

@@ -195,7 +195,9 @@ class Flow:
         run_stream(self.spark, self.source, options, f"{self.work.checkpoint}/stream", batch)
 
     def _compare(self, images: DataFrame, name: str) -> None:
-        self.spark.sparkContext.setJobDescription(f"{name}: what changed")
+        self.spark.sparkContext.setJobDescription(
+            f"run {self.batch.run.run_id[:8]}, {name}: what changed"
+        )
         folder = f"{self.work.staging}/{self.work.key}/{name}"
         status = tables.read_table(self.spark, self.catalog.image_status)
         changed = compare.as_changes(images, self.config.images)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import uuid
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any, Protocol
 
 from jeans_udf.config import TaggingConfig
 from jeans_udf.errors import EXIT_FAILED, EXIT_OK, EXIT_OVER_LIMIT, EXIT_USAGE, UsageError
@@ -25,6 +27,16 @@ class Tally:
     """Garments by ``group.label``, ``category`` being a group as well."""
     recalled: int = 0
     """Images whose detections were known: only classified."""
+
+
+class Listener(Protocol):
+    """Hears of a run beside its row of tagging_runs; see `listeners`."""
+
+    def batch(self, run: Run, tally: Tally, seconds: float) -> None:
+        """A batch was committed, ``seconds`` after its images began to be read."""
+
+    def ended(self, run: Run) -> None:
+        """The run is over, well or not."""
 
 
 @dataclass
@@ -58,6 +70,7 @@ class Run:
     tagging_seconds: float = 0.0
     exit_code: int | None = None
     error: str | None = None
+    listeners: tuple[Listener, ...] = ()
 
     def read(self, version_from: int | None, version_to: int | None) -> None:
         """Note the source versions of a batch; batches come in their order."""
@@ -77,6 +90,7 @@ class Run:
         self.stage_seconds += tally.stage_seconds
         self.label_counts += tally.label_counts
         self.tagging_seconds += seconds
+        self._tell("batch", tally, seconds)
 
     @property
     def began_empty(self) -> bool:
@@ -121,4 +135,13 @@ class Run:
             self.exit_code = EXIT_OVER_LIMIT
         else:
             self.exit_code = EXIT_OK
+        self._tell("ended")
         return self.exit_code
+
+    def _tell(self, event: str, *about: Any) -> None:
+        for listener in self.listeners:
+            try:
+                getattr(listener, event)(self, *about)
+            except Exception as error:  # who only listens must not cost a run
+                told = f"{type(error).__name__}: {str(error)[:300]}"
+                print(f"run {self.run_id}: {type(listener).__name__}: {told}", file=sys.stderr)

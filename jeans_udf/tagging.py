@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pyspark.sql import DataFrame, SparkSession
 from rich.console import Console
 
@@ -10,11 +12,12 @@ from jeans_udf.bundle import Bundle
 from jeans_udf.bundle_places import places_of
 from jeans_udf.commit import versions_of
 from jeans_udf.config import TaggingConfig
+from jeans_udf.listeners import SparkMetrics
 from jeans_udf.pipeline import PLAIN, Refresh, open_catalog, tag_catalog
 from jeans_udf.progress import Counters, Display
 from jeans_udf.resources import pixel_profile
 from jeans_udf.run_log import measure_drift, recorded
-from jeans_udf.runs import Run
+from jeans_udf.runs import Listener, Run
 from jeans_udf.schemas import garments_schema
 from jeans_udf.sources import Source, open_source
 from jeans_udf.staging import Tag
@@ -36,15 +39,18 @@ def run_tagging(
     refresh: Refresh = PLAIN,
     wait_seconds: float = 0.0,
     console: Console | None = None,
+    listeners: Sequence[Listener] = (),
 ) -> Run:
     """Bring ``output`` up to ``source``'s present with ``bundle``; the finished run.
 
     Raises `UsageError` before any work when a table does not fit, `BusyError` when another run is
     at work after ``wait_seconds``. Progress goes to ``console`` (standard error without one).
-    Whatever happens after the checks, tagging_runs has the run's row.
+    Whatever happens after the checks, tagging_runs has the run's row. ``listeners`` hear of it
+    beside Spark's metrics, which always do.
     """
     run = Run(str(source), bundle.model_version, bundle.manifest_sha256, config)
     run.detector = detector_identity(bundle, config)
+    run.listeners = (SparkMetrics(spark), *listeners)
     if run_id is not None:
         run.run_id = run_id
     counters = Counters(spark.sparkContext)
@@ -80,6 +86,8 @@ def carry_out(
     catalog = open_catalog(spark, output, vocabulary)
     work = tables.work_folder(spark, output)
     with recorded(spark, catalog.tagging_runs, work, run, wait_seconds=wait_seconds):
+        # Every line that an executor logs while it works for this run then names it.
+        spark.sparkContext.setLocalProperty("mdc.run_id", run.run_id)
         run.tables_before = versions_of(spark, catalog)
         tag_catalog(spark, source, output, run, tag, vocabulary, run.config, display, refresh)
         measure_drift(spark, catalog.tagging_runs, run, vocabulary)

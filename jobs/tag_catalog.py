@@ -20,11 +20,12 @@ from jeans_udf.errors import (
     UsageError,
 )
 from jeans_udf.lease import BusyError
+from jeans_udf.listeners import JsonLines, MlflowRun
 from jeans_udf.pipeline import Refresh
 from jeans_udf.progress import print_summary
 from jeans_udf.rollback import rollback
 from jeans_udf.run_status import print_state, read_state
-from jeans_udf.runs import Run
+from jeans_udf.runs import Listener, Run
 from jeans_udf.session import build_session
 from jeans_udf.sources import open_source
 from jeans_udf.table_names import Output, parse_output, parse_table
@@ -90,6 +91,10 @@ def parser() -> argparse.ArgumentParser:
           help="show the last runs and what is pending; nothing is written")  # fmt: skip
     other("--rollback", metavar="RUN_ID",
           help="bring the tables back to before this run, and the later ones")  # fmt: skip
+    add("--metrics", metavar="FILE",
+        help="append a JSON line for each batch and for the run, on the driver's machine")  # fmt: skip
+    add("--mlflow", metavar="EXPERIMENT",
+        help="log the run to MLflow (MLFLOW_TRACKING_URI says where), if mlflow is installed")  # fmt: skip
     add("--wait", type=float, default=0.0, metavar="SECONDS",
         help="wait so long for another run on this output to end (default 0: leave)")  # fmt: skip
     return parser
@@ -118,6 +123,11 @@ def tag(options: argparse.Namespace) -> int:
     source, output = parse_table(options.source), parse_output(options.output)
     check_engine(config.device.engine, config.device.precision)
     bundle = open_bundle(config.bundle)
+    listeners: list[Listener] = []
+    if options.metrics is not None:
+        listeners.append(JsonLines(options.metrics))
+    if options.mlflow is not None:
+        listeners.append(MlflowRun(options.mlflow))
     spark = build_session("tag_catalog")
     try:
         if options.status:
@@ -130,6 +140,7 @@ def tag(options: argparse.Namespace) -> int:
         run = run_tagging(
             spark, source, output, bundle, config,
             run_id=options.run_id, refresh=refresh, wait_seconds=options.wait,
+            listeners=listeners,
         )  # fmt: skip
     finally:
         spark.stop()

@@ -11,6 +11,7 @@ from jeans_udf.changes import Again, Planned
 from jeans_udf.checkpoints import Work
 from jeans_udf.commit import Batch, Catalog
 from jeans_udf.config import Batches
+from jeans_udf.logs_ahead import logs_read_ahead
 from jeans_udf.progress import Display
 from jeans_udf.runs import Run
 from jeans_udf.spreading import spread
@@ -85,7 +86,8 @@ class BatchTagger:
     ) -> None:
         spark = changed.sparkSession
         begin = time.monotonic()
-        staged = self._stage(changed, plan, planned, number, folder)
+        with logs_read_ahead(spark, self.catalog):
+            staged = self._stage(changed, plan, planned, number, folder)
         batch = Batch(
             plan=plan,
             planned=planned,

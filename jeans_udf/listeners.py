@@ -57,8 +57,9 @@ class SparkMetrics:
         assert jvm is not None
         self.gauges = {name: context.longAccumulator(f"{SOURCE}.{name}") for name in self.NAMES}
         named = {f"{SOURCE}.{name}": gauge for name, gauge in self.gauges.items()}
-        source = jvm.org.apache.spark.metrics.source.LongAccumulatorSource
-        source.register(context, jvm.PythonUtils.toScalaMap(named))
+        source = jvm.org.apache.spark.metrics.source.LongAccumulatorSource()
+        source.register(jvm.PythonUtils.toScalaMap(named))
+        jvm.org.apache.spark.SparkEnv.get().metricsSystem().registerSource(source)
 
     def batch(self, run: Run, tally: Tally, seconds: float) -> None:
         values = (tally.images, tally.garments, tally.statuses["rejected"], 1, int(1000 * seconds))

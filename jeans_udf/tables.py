@@ -185,6 +185,11 @@ def read_changes(spark: SparkSession, table: Table, first_version: int) -> DataF
     return reader.load(table.text) if table.is_path else reader.table(table.text)
 
 
+def read_log(spark: SparkSession, table: Table) -> None:
+    """Have Delta hold the table's present state in memory, as its next commit wants it."""
+    _detail(spark, table)
+
+
 def table_id(spark: SparkSession, table: Table) -> str:
     """Delta's own id: another one after the table was dropped and made anew."""
     return str(_detail(spark, table)["id"])

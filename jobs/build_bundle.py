@@ -22,8 +22,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from jeans_udf.conf_files import conf_file
 from jeans_udf.bundle import open_bundle
+from jeans_udf.conf_files import conf_file
 from jeans_udf.errors import EXIT_USAGE, UsageError
 from jeans_udf.training.assemble import (
     Parts,
@@ -35,7 +35,7 @@ from jeans_udf.training.coco import check_validation, read_coco
 from jeans_udf.vocabulary import load_vocabulary
 
 
-def parse_arguments() -> argparse.Namespace:
+def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -54,11 +54,11 @@ def parse_arguments() -> argparse.Namespace:
     add("--val-annotations", required=True, help="their COCO file")
     add("--max-tagged-negatives", type=float, default=0.05, help="share, 0 to 1")
     add("--output", required=True, type=Path, help="folder to write; replaced when it is a bundle")
-    return parser.parse_args()
+    return parser
 
 
 def main() -> int:
-    args = parse_arguments()
+    args = parser().parse_args()
     try:
         vocabulary = load_vocabulary(args.vocabulary)
         parts = Parts(

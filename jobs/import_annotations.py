@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jeans_udf.conf_files import conf_file
 from jeans_udf.annotations.faults import FAULTS, FaultLog
 from jeans_udf.annotations.formats import FORMATS
 from jeans_udf.annotations.importing import Request, import_annotations
@@ -18,6 +17,7 @@ from jeans_udf.annotations.overview import write_overview
 from jeans_udf.annotations.products import find_products
 from jeans_udf.annotations.split import SPLITS, Splitting
 from jeans_udf.annotations.writing import write_dataset
+from jeans_udf.conf_files import conf_file
 from jeans_udf.errors import EXIT_OK, EXIT_USAGE, ConfigError, UsageError
 from jeans_udf.vocabulary import load_vocabulary
 

@@ -31,8 +31,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from jeans_udf.conf_files import conf_file
 from jeans_udf.bundle import open_bundle
+from jeans_udf.conf_files import conf_file
 from jeans_udf.errors import EXIT_USAGE, ConfigError, UsageError
 from jeans_udf.training.assemble import classifier_of_run
 from jeans_udf.training.learner_bundle import check_exchange, exchange_classifier

@@ -92,9 +92,9 @@ def parser() -> argparse.ArgumentParser:
     other("--rollback", metavar="RUN_ID",
           help="bring the tables back to before this run, and the later ones")  # fmt: skip
     add("--metrics", metavar="FILE",
-        help="append a JSON line for each batch and for the run, on the driver's machine")  # fmt: skip
+        help="append a JSON line for each batch and for the run")  # fmt: skip
     add("--mlflow", metavar="EXPERIMENT",
-        help="log the run to MLflow (MLFLOW_TRACKING_URI says where), if mlflow is installed")  # fmt: skip
+        help="log the run to MLflow; MLFLOW_TRACKING_URI says where")  # fmt: skip
     add("--wait", type=float, default=0.0, metavar="SECONDS",
         help="wait so long for another run on this output to end (default 0: leave)")  # fmt: skip
     return parser

@@ -52,7 +52,7 @@ from jeans_udf.training.crops import Cut
 from jeans_udf.vocabulary import NO_GARMENT, load_vocabulary
 
 
-def parse_arguments() -> argparse.Namespace:
+def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -85,7 +85,7 @@ def parse_arguments() -> argparse.Namespace:
         help="train the recipe's Nth member alone, such as on a core or machine of its own; the "
         "same command without it then makes the mean of all")
     add("--threads", type=int, default=0, help="torch's CPU threads; 0: all cores")
-    return parser.parse_args()
+    return parser
 
 
 def labelled_sets(args: argparse.Namespace) -> Sources:
@@ -128,7 +128,7 @@ def read_recipe(args: argparse.Namespace) -> ClassifierRecipe:
 
 
 def main() -> int:
-    args = parse_arguments()
+    args = parser().parse_args()
     if args.threads:
         torch.set_num_threads(args.threads)
     try:

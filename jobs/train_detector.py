@@ -50,14 +50,14 @@ from jeans_udf.training.sets import PhotoSets, read_sets
 from jeans_udf.vocabulary import load_vocabulary
 
 
-def parse_arguments() -> argparse.Namespace:
+def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     _add_model(parser.add_argument_group("the model").add_argument)
     _add_photos(parser.add_argument_group("the photos").add_argument)
     _add_course(parser.add_argument_group("the course").add_argument)
-    return parser.parse_args()
+    return parser
 
 
 def _add_model(add: Any) -> None:
@@ -150,7 +150,7 @@ def build_model(args: argparse.Namespace, cfg: CfgNode) -> nn.Module:
 
 
 def main() -> int:
-    args = parse_arguments()
+    args = parser().parse_args()
     if args.threads:
         torch.set_num_threads(args.threads)
     try:

@@ -27,7 +27,7 @@ from jeans_udf.training.progress import Progress
 from jeans_udf.vocabulary import load_vocabulary
 
 
-def parse_arguments() -> argparse.Namespace:
+def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -40,11 +40,11 @@ def parse_arguments() -> argparse.Namespace:
     add("--output", required=True, type=Path, metavar="FILE", help="Parquet file to write")
     add("--threads", type=int, default=0, help="torch's CPU threads; 0: all cores")
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    return parser.parse_args()
+    return parser
 
 
 def main() -> int:
-    args = parse_arguments()
+    args = parser().parse_args()
     if args.threads:
         torch.set_num_threads(args.threads)
     try:

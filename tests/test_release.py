@@ -23,8 +23,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built from what git would carry, so that no leftover of this folder gets in."""
     folder = tmp_path_factory.mktemp("release")
     source = folder / "source"
-    names = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-                           cwd=ROOT, capture_output=True, text=True, check=False).stdout  # fmt: skip
+    names = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    ).stdout  # fmt: skip
     if not names:
         pytest.skip("this is no git checkout: nothing says which files belong to it")
     for name in filter(None, names.split("\0")):
@@ -60,7 +62,7 @@ def test_the_command_runs_jobs_outside_the_checkout(wheel: Path, tmp_path: Path)
         [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(target),
          "--disable-pip-version-check", str(wheel)], check=True,
     )  # fmt: skip
-    env = os.environ | {"PYTHONPATH": str(target)}
+    env = os.environ | {"PYTHONPATH": str(target), "COLUMNS": "400"}
 
     def run(*arguments: str) -> str:
         done = subprocess.run([target / "bin" / "jeans-udf", *arguments], cwd=tmp_path, env=env,

@@ -5,7 +5,7 @@ IMAGES ?=
 BENCHMARK ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint benchmark growth clean
+.PHONY: help setup run test lint benchmark growth cluster clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ benchmark: setup  ## this job beside what users would pick; IMAGES=DIR, BENCHMAR
 
 growth: setup  ## seconds of the job against images and tasks; IMAGES=DIR, BENCHMARK="--count 500"
 	@$(PY) -m benchmarks.growth $(if $(IMAGES),--images "$(IMAGES)") $(BENCHMARK)
+
+cluster: setup  ## the job on a standalone cluster of this machine, with faults; IMAGES=DIR
+	@$(PY) -m benchmarks.cluster $(if $(IMAGES),--images "$(IMAGES)") $(BENCHMARK)
 
 clean:  ## remove what runs and tools left behind; keeps .venv
 	@rm -rf build dist runs spark-warehouse metastore_db derby.log .ruff_cache .mypy_cache .pytest_cache .hypothesis

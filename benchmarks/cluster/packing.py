@@ -82,7 +82,7 @@ def pack(folder: Path) -> Packed:
     sizes = {
         "installed in .venv": _installed(),
         f"what the pass imports ({len(names)} packages)": sum(w[0] for w in weights.values()),
-        "without tests, headers, stubs and CUDA's unloaded libraries": sum(w[1] for w in weights.values()),
+        "without tests, headers and what CUDA has unloaded": sum(w[1] for w in weights.values()),
         "packed": environment.stat().st_size / 1e6,
         "the bundle, packed": bundle.stat().st_size / 1e6,
     }

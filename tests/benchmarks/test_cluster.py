@@ -79,8 +79,9 @@ def test_tables_are_equal_by_value_whatever_run_wrote_them(tmp_path: Path) -> No
 
 @pytest.mark.parametrize(
     ("one", "two", "equal"),
-    [(1.0, 1.00001, True), (1.0, 1.1, False), ([1.0], [1.0, 2.0], False), ({"a": 1}, {"b": 1}, False),
-     (None, None, True), (None, 0.0, False), ({"a": [0.0]}, {"a": [0.00005]}, True)],
+    [(1.0, 1.00001, True), (1.0, 1.1, False), ([1.0], [1.0, 2.0], False),
+     ({"a": 1}, {"b": 1}, False), (None, None, True), (None, 0.0, False),
+     ({"a": [0.0]}, {"a": [0.00005]}, True)],
 )  # fmt: skip
 def test_floats_are_compared_with_a_tolerance(one: object, two: object, equal: bool) -> None:
     assert is_equal(one, two) is equal

@@ -13,11 +13,12 @@ import shutil
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from benchmarks.cluster.standalone import SPARK_HOME
 from benchmarks.side_by_side.workload import REPOSITORY
 from jeans_udf.bundle import open_bundle
 
@@ -25,13 +26,13 @@ PACKER = "venv-pack2==0.9.2"
 LEFT_OUT = ("pyspark", "py4j", "delta-spark", "triton", "jeans-udf", "pip", "pytest")
 """Spark's own come with the cluster; triton compiles for GPUs; ours comes as a wheel."""
 CUDA = "nvidia-"
-NOT_RUN = ("tests", "test", "testing/_internal", "include", "__pycache__")
+NOT_RUN = ("tests", "test", "include", "__pycache__")
 NOT_READ = (".pyi", ".a", ".pyc", ".h", ".hpp", ".cuh")
 
 LOOK = """
 import json, sys
 import numpy as np, pandas, pyarrow
-import jeans_udf.isolation.child, jeans_udf.udf
+import jeans_udf.isolation.child, jeans_udf.udf, jeans_udf.progress
 from jeans_udf.bundle import open_bundle
 from jeans_udf.config import TaggingConfig
 from jeans_udf.isolation.models import open_tagger
@@ -76,6 +77,8 @@ def pack(folder: Path) -> Packed:
     (site,) = prefix.glob("lib/python3*/site-packages")
     weights = {name: copy(name, site, libraries) for name in names}
     _install_ours(site)
+    # By itself, before two executors find out.
+    _look(prefix / "bin" / "python", sorted((SPARK_HOME / "python" / "lib").glob("*.zip")))
     _pack_environment(folder, prefix, environment)
     with tarfile.open(bundle, "w:gz", compresslevel=1) as archive:
         archive.add(open_bundle("default").directory, arcname=".")
@@ -97,18 +100,24 @@ def needed() -> tuple[list[str], set[str]]:
 
     A torch that was built for CUDA loads libraries of CUDA's packages on a CPU, too.
     """
-    env = os.environ | {"PYTHONPATH": str(REPOSITORY)}
-    done = subprocess.run([sys.executable, "-c", LOOK], capture_output=True, text=True, env=env,
-                          check=False)  # fmt: skip
-    if done.returncode:
-        raise RuntimeError(f"the pass cannot be run here:\n{done.stderr[-2000:]}")
-    modules, libraries = json.loads(done.stdout.splitlines()[-1])
+    modules, libraries = _look(Path(sys.executable), [REPOSITORY])
     owners = metadata.packages_distributions()
     found = {name for module in modules for name in owners.get(module, [])}
     found |= {d.metadata["Name"] for d in metadata.distributions()
               if d.metadata["Name"].startswith(CUDA)}  # fmt: skip
     names = sorted(name for name in found if name.lower().replace("_", "-") not in LEFT_OUT)
     return names, {os.path.realpath(file) for file in libraries}
+
+
+def _look(python: Path, path: Sequence[Path]) -> tuple[list[str], list[str]]:
+    """Modules and libraries of the pass as ``python`` runs it, with ``path`` before its own."""
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, path))}
+    done = subprocess.run([str(python), "-c", LOOK], capture_output=True, text=True, env=env,
+                          check=False)  # fmt: skip
+    if done.returncode:
+        raise RuntimeError(f"{python} cannot run the pass:\n{done.stderr[-2000:]}")
+    modules, libraries = json.loads(done.stdout.splitlines()[-1])
+    return modules, libraries
 
 
 def copy(name: str, site: Path, libraries: set[str]) -> tuple[float, float]:

@@ -63,14 +63,14 @@ class StandaloneCluster:
 
     def add_worker(self, name: str, cores: int = 1, memory: str = "2g") -> None:
         """Start a worker and wait until the master knows it."""
-        before = len(self.alive())
+        before = set(self.alive())
         options = " ".join(f"-D{key}={value}" for key, value in self.worker_settings.items())
         self.workers[name] = self._start(
             name, f"{CLASSES}.worker.Worker", "--host", HOST, "--cores", str(cores), "--memory",
             memory, "--webui-port", "0", "--work-dir", str(self.work_folder(name)), self.url,
             SPARK_WORKER_OPTS=options,
         )  # fmt: skip
-        self._wait(f"worker {name}", lambda: len(self.alive()) > before)
+        self._wait(f"worker {name}", lambda: bool(set(self.alive()) - before))
 
     def kill_worker(self, name: str) -> None:
         """SIGKILL to a worker and all that it has started, its executors among them."""

@@ -16,7 +16,8 @@ NAME = re.compile(r"[a-z][a-z0-9_]*")
 RESERVED = frozenset(
     "garment_id image_id product_id garment_no category score box mask mask_area attributes "
     "attribute_scores image_sha256 model_version run_id tagged_at "
-    "crop crop_width crop_height width height images garments place all".split()
+    "crop crop_width crop_height width height images garments place all "
+    "reviewed confidence weakest model mask_score".split()
 )
 """Names that no group may take: columns of garments, and of what is joined to them on the way, and
 ``all``, the figures of all groups together."""

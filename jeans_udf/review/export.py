@@ -67,6 +67,8 @@ def wanted_images(
     limit: int,
 ) -> Wanted:
     """Images with a corrected garment first, then those with the least confidence."""
+    # A photo in which nothing was found teaches that there is nothing, which nobody has said.
+    status = status.where("status = 'tagged'")
     said = overrides.select("product_id", "image_id").distinct()
     corrected = (
         status.select("image_id", "product_id").alias("s")
@@ -80,7 +82,7 @@ def wanted_images(
     first = order.groupBy("image_id").agg(F.min("confidence").alias("confidence"))
     first = first.orderBy("confidence", "image_id").limit(limit).select("image_id")
     columns = ("image_id", "product_id", "image_sha256", "width", "height")
-    images = status.where("status <> 'rejected'").select(*columns).join(
+    images = status.select(*columns).join(
         F.broadcast(first), "image_id", "left_semi"
     )  # fmt: skip
     return Wanted(images, reviewed.join(F.broadcast(first), "image_id", "left_semi"))

@@ -1,7 +1,7 @@
 """Who else hears of a run: a file of JSON lines, Spark's metrics, MLflow.
 
-Each is told of every committed batch and of the run's end. One that fails says so once and never
-costs a run.
+Each is told of every committed batch and of the run's end. A failure of one
+is a line on standard error and never costs a run.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class SparkMetrics:
 
 
 class MlflowRun:
-    """An MLflow run for each run that tagged something: configuration, counts, rates, drift."""
+    """An MLflow run for each run: configuration, counts, rates, drift."""
 
     def __init__(self, experiment: str) -> None:
         try:

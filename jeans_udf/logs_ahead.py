@@ -19,8 +19,8 @@ from jeans_udf.table_names import Table
 def logs_read_ahead(spark: SparkSession, catalog: Catalog) -> Iterator[None]:
     """Delta reads the logs of the batch's tables while the block tags its images.
 
-    Each commit has to know its table's state, and would read the log by itself with every core
-    idle: a second and a half a batch.
+    Each commit has to know its table's state, and would read the log by itself with the cores
+    idle: most of a second a batch.
     """
     written = (catalog.image_detections, catalog.garment_crops, catalog.garments,
                catalog.image_status)  # fmt: skip

@@ -25,6 +25,7 @@ from benchmarks.cluster.standalone import StandaloneCluster
 from benchmarks.cluster.submit import Outcome, cluster_settings, submit, unpack_bundle
 from benchmarks.side_by_side.workload import REPOSITORY, Split, Workload, prepare
 from jeans_udf.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE, JeansError, UsageError
+from jeans_udf.session import delta_jars
 
 RESULTS = REPOSITORY / "benchmarks" / "results"
 COLUMNS = ("case", "exit", "seconds", "images/s", "tasks", "failed", "copies", "executors", "lost",
@@ -101,7 +102,8 @@ def _source(folder: Path, images: Path | None, limit: int) -> tuple[int, Path]:
 def _local(folder: Path, source: Path, packed: Packed, images: int) -> dict[str, Any]:
     folder.mkdir(parents=True)
     unpack_bundle(packed, folder)
-    settings = {"spark.pyspark.python": sys.executable, "spark.jars": _jars(),
+    jars = ",".join(map(str, delta_jars()))
+    settings = {"spark.pyspark.python": sys.executable, "spark.jars": jars,
                 "spark.driver.extraJavaOptions": ""}  # fmt: skip
     outcome = submit(folder, source, "local[2,4]", settings)
     row = _row("local[2]", outcome, folder, images)
@@ -161,12 +163,6 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
         "  ".join(cell.ljust(w) for cell, w in zip(cells, widths, strict=True)).rstrip()
         for cells in lines
     )
-
-
-def _jars() -> str:
-    from benchmarks.cluster.submit import jars
-
-    return ",".join(map(str, jars()))
 
 
 def say(text: str) -> None:

@@ -9,7 +9,7 @@ import sys
 import tarfile
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from benchmarks.cluster.packing import Packed
 from benchmarks.cluster.standalone import HOST, SPARK_HOME
 from benchmarks.side_by_side.workload import REPOSITORY
 from jeans_udf.errors import JeansError
+from jeans_udf.session import delta_jars
 
 LONGEST_RUN = 1800.0
 SETTINGS = REPOSITORY / "conf" / "spark"
@@ -79,7 +80,7 @@ def cluster_settings(packed: Packed) -> dict[str, str]:
     return {
         "spark.archives": f"{packed.environment}#environment,{packed.bundle}#bundle",
         "spark.pyspark.driver.python": sys.executable,
-        "spark.jars": ",".join(map(str, jars())),
+        "spark.jars": ",".join(map(str, delta_jars())),
         "spark.driver.host": HOST,
         "spark.driver.bindAddress": HOST,
         "spark.executor.cores": "1",
@@ -92,12 +93,6 @@ def cluster_settings(packed: Packed) -> dict[str, str]:
         "spark.network.timeout": "60s",
         "spark.executor.heartbeatInterval": "5s",
     }
-
-
-def jars() -> Sequence[Path]:
-    from jeans_udf.session import delta_jars
-
-    return delta_jars()
 
 
 def unpack_bundle(packed: Packed, folder: Path) -> None:

@@ -17,8 +17,9 @@ from benchmarks.cluster.compare import first_difference, is_equal
 from benchmarks.cluster.faults import FAULTS
 from benchmarks.cluster.packing import is_left_out
 from benchmarks.cluster.standalone import SPARK_HOME, StandaloneCluster, processes
-from benchmarks.cluster.submit import jars, wait_for_tasks
+from benchmarks.cluster.submit import wait_for_tasks
 from jeans_udf.errors import JeansError
+from jeans_udf.session import delta_jars
 
 HERE = Path(__file__).resolve().parent
 
@@ -31,7 +32,7 @@ def test_tasks_of_the_pass_get_a_gpu_each_and_a_killed_worker_is_noticed(tmp_pat
         "spark.executor.memory": "512m", "spark.driver.memory": "512m",
         "spark.driver.host": "127.0.0.1", "spark.ui.enabled": "false",
         "spark.pyspark.python": sys.executable, "spark.pyspark.driver.python": sys.executable,
-        "spark.jars": ",".join(map(str, jars())),
+        "spark.jars": ",".join(map(str, delta_jars())),
     }  # fmt: skip
     with StandaloneCluster(tmp_path / "cluster", fake) as cluster:
         cluster.add_worker("one", cores=2, memory="1g")

@@ -140,6 +140,7 @@ def ensure_table(
         _add_columns(spark, table, columns)
         require_columns(spark, table, columns, exactly=True, hint=hint)
         require_plain_reader(spark, table)
+        _renew_comments(spark, table, columns)
         return
     builder = DeltaTable.createIfNotExists(spark)
     builder = builder.location(table.text) if table.is_path else builder.tableName(table.text)
@@ -156,12 +157,25 @@ def _add_columns(spark: SparkSession, table: Table, columns: T.StructType) -> No
     if not missing or not present < set(columns.names):
         return
     told = ", ".join(
-        f"`{field.name}` {field.dataType.simpleString()} COMMENT '"
-        + field.metadata.get("comment", "").replace("\\", "\\\\").replace("'", "\\'")
-        + "'"
+        f"`{field.name}` {field.dataType.simpleString()} COMMENT {_comment(field)}"
         for field in missing
     )
     spark.sql(f"ALTER TABLE {table.sql} ADD COLUMNS ({told})")
+
+
+def _renew_comments(spark: SparkSession, table: Table, columns: T.StructType) -> None:
+    """Comments follow the vocabulary, since views and readers go by them."""
+    present = read_table(spark, table).schema
+    for field in columns:
+        if field.metadata.get("comment", "") != present[field.name].metadata.get("comment", ""):
+            spark.sql(
+                f"ALTER TABLE {table.sql} ALTER COLUMN `{field.name}` COMMENT {_comment(field)}"
+            )
+
+
+def _comment(field: T.StructField) -> str:
+    text = str(field.metadata.get("comment", ""))
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def read_table(spark: SparkSession, table: Table, version: int | None = None) -> DataFrame:

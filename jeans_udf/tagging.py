@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
+from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 from rich.console import Console
 
@@ -24,7 +26,7 @@ from jeans_udf.staging import Tag
 from jeans_udf.table_names import Output, Table
 from jeans_udf.thresholds import detector_identity
 from jeans_udf.udf import tag_images
-from jeans_udf.views.publishing import publish_views
+from jeans_udf.views.publishing import publish_views, remembered
 from jeans_udf.vocabulary import Vocabulary
 
 
@@ -91,4 +93,17 @@ def carry_out(
         run.tables_before = versions_of(spark, catalog)
         tag_catalog(spark, source, output, run, tag, vocabulary, run.config, display, refresh)
         measure_drift(spark, catalog.tagging_runs, run, vocabulary)
-    publish_views(spark, output, garments_schema(vocabulary))
+    _publish(spark, output, vocabulary)
+
+
+def _publish(spark: SparkSession, output: Output, vocabulary: Vocabulary) -> None:
+    """The views, as they were last asked for; the tables are whole without them."""
+    try:
+        publish_views(spark, output, garments_schema(vocabulary), remembered(spark, output))
+    except AnalysisException as error:  # not every catalog keeps views
+        first = str(error).strip().splitlines()[0]
+        print(
+            f"the views could not be published: {first}\n"
+            "give them a schema that can hold them: publish_views.py --into SCHEMA",
+            file=sys.stderr,
+        )

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 import uuid
 from collections.abc import Sequence
+from importlib.util import find_spec
 
 from jeans_udf.config import load_section
 from jeans_udf.embedding.config import EmbeddingConfig
 from jeans_udf.embedding.encoders import encoder_digest, local_folder
 from jeans_udf.embedding.refresh import refresh_embeddings
 from jeans_udf.embedding.texts import product_texts
-from jeans_udf.errors import EXIT_OK, carried_out
+from jeans_udf.errors import EXIT_OK, ConfigError, carried_out
 from jeans_udf.session import build_session
 from jeans_udf.sources import open_source
 from jeans_udf.table_names import parse_output, parse_table
@@ -67,7 +69,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def embed(options: argparse.Namespace) -> int:
     config = load_section(EmbeddingConfig, options.config, options.set)
     source, output = parse_table(options.source), parse_output(options.output)
+    if os.path.isdir(config.encoder):
+        # Executors have other working directories.
+        config = config.model_copy(update={"encoder": os.path.abspath(config.encoder)})
     digest = encoder_digest(local_folder(config.encoder, config.allow_hub))
+    if config.index == "hnsw" and find_spec("faiss") is None:
+        raise ConfigError(
+            "index: hnsw wants faiss, here and on every executor: pip install faiss-cpu; or give "
+            "index: exact"
+        )
     started = time.monotonic()
     spark = build_session("embed_products")
     try:

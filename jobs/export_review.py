@@ -14,7 +14,7 @@ from jeans_udf.review.export import export, wanted_images
 from jeans_udf.session import build_session
 from jeans_udf.sources import open_source
 from jeans_udf.table_names import parse_output, parse_table
-from jeans_udf.views.columns import categories_of, groups_of
+from jeans_udf.views.groups import groups_of
 from jeans_udf.views.publishing import Publication, create_views, garments_of
 
 MORE = """\
@@ -87,20 +87,22 @@ def write(options: argparse.Namespace) -> int:
             spark.table("reviewed_garments"),
             spark.table("low_confidence"),
             tables.read_table(spark, output.table("attribute_overrides")),
+            spark.table("ignored_overrides"),
             options.limit,
         )
-        done = export(
-            spark, images, wanted, groups_of(garments), categories_of(garments), options.to,
-            config.images,
-        )  # fmt: skip
+        done = export(images, wanted, groups_of(garments), options.to, config.images)
+        done.ignored = spark.table("ignored_overrides").count()
     finally:
         spark.stop()
     print(f"{done.photos} photos with {done.garments} garments, {done.corrected} of them corrected "
           f"by people: {options.to}")  # fmt: skip
     if done.without_mask:
         print(f"left out: photos with {done.without_mask} garments without a mask")
+    if done.ignored:
+        print(f"not followed: {done.ignored} rows of attribute_overrides that make no sense; the "
+              "view ignored_overrides says why")  # fmt: skip
     if done.changed:
-        print(f"left out: {len(done.changed)} photos that changed since they were tagged, as "
+        print(f"left out: {len(done.changed)} photos that changed or went since they were tagged, as "
               f"{done.changed[0]}")  # fmt: skip
     return EXIT_OK
 

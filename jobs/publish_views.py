@@ -17,7 +17,8 @@ from jeans_udf.views.dbt import schema_yml
 from jeans_udf.views.publishing import Before, Publication, garments_of, publish_views
 
 MORE = """\
-tag_catalog.py publishes the views by itself; this job is for other places and further views.
+tag_catalog.py publishes the views by itself; this job is for other places and further views. Of the
+output's own views tag_catalog.py keeps --least-confidence and model_diff as they were last given.
 
 views, each with comments on every column:
   reviewed_garments       garments, with people's corrections from attribute_overrides
@@ -27,6 +28,7 @@ views, each with comments on every column:
   low_confidence          garments that a person should look at
   attribute_trends        how often each label was given, run by run
   garments_with_crops     garments with their cut-out pictures
+  ignored_overrides       rows of attribute_overrides that make no sense, and why
   near_duplicate_images   images that look nearly the same
   model_diff              with --compare-with or --before-run: two bundles, image by image
 
@@ -107,12 +109,14 @@ def side_before(
     """What model_diff compares with, if anything."""
     if options.compare_with is not None:
         other = parse_output(options.compare_with)
-        garments_of(spark, other)
-        return Before(other, told=f"{other.text} before, {output.text} after")
+        told = f"{other.text} before, {output.text} after"
+        return Before(other, told=told, garments=garments_of(spark, other))
     if options.before_run is None:
         return None
     runs = tables.read_table(spark, output.table("tagging_runs"))
     rows = runs.where(runs.run_id.startswith(options.before_run)).collect()
+    # A run's whole name may be the beginning of another's.
+    rows = [row for row in rows if row.run_id == options.before_run] or rows
     if len(rows) != 1 or rows[0].tables_before is None:
         known = [row.run_id for row in runs.orderBy("run_no").select("run_id").collect()]
         raise ConfigError(

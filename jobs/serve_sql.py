@@ -23,7 +23,8 @@ views have their plain names, whether the output is a directory or a schema:
   beeline -u jdbc:hive2://127.0.0.1:10000/ -e "SELECT wash, count(*) FROM garments GROUP BY wash"
 
 Only this machine can connect (--host 127.0.0.1) and nobody is asked for a password: before other
-machines may, set Spark's authentication (hive.server2.authentication) with --conf.
+machines may, set Spark's authentication (hive.server2.authentication) with --conf. Whoever connects
+may read and change all that this process may: start it as a user who can only read the output.
 
 examples:
   python jobs/serve_sql.py --output ./catalog/tags

@@ -74,8 +74,8 @@ def plain(value: Any) -> Any:
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, float | Decimal):
-        # Single floats come as doubles from some readers.
-        return struct.pack("<f", float(value)).hex()
+        # Single floats come as the same doubles from all.
+        return struct.pack("<d", float(value)).hex()
     if isinstance(value, Mapping):
         pairs = zip(value["key"], value["value"], strict=True) if value.keys() == {
             "key", "value"} and isinstance(value["key"], list) else value.items()  # fmt: skip

@@ -51,15 +51,21 @@ def best_of(numbers: np.ndarray, cosines: np.ndarray, k: int) -> tuple[np.ndarra
     return np.take_along_axis(numbers, order, 1), np.take_along_axis(cosines, order, 1)
 
 
-def build_index(vectors: np.ndarray) -> Any:
+class Index:
     """A graph of small worlds (HNSW, Malkov and Yashunin, 2018) by faiss, for `search`."""
-    import faiss
 
-    index = faiss.IndexHNSWFlat(vectors.shape[1], 32, faiss.METRIC_INNER_PRODUCT)
-    index.hnsw.efConstruction = 200
-    index.hnsw.efSearch = 128
-    index.add(vectors)
-    return index
+    graph: Any = None
+    """faiss's index; None before the first vectors."""
+
+    def add(self, vectors: np.ndarray) -> None:
+        """The next ``vectors (N, size)``, numbered on from those before."""
+        if self.graph is None:
+            import faiss
+
+            self.graph = faiss.IndexHNSWFlat(vectors.shape[1], 32, faiss.METRIC_INNER_PRODUCT)
+            self.graph.hnsw.efConstruction = 200
+            self.graph.hnsw.efSearch = 128
+        self.graph.add(vectors)
 
 
 def search(

@@ -24,6 +24,9 @@ from jeans_udf.table_names import Output, Table
 SMALL_TASK = 512
 """Texts that are worth a task of their own."""
 
+FEW_ROWS = {"spark.sql.parquet.columnarReaderBatchSize": "64"}
+"""A row of staged texts holds the vectors of all its tokens, up to 4 MB."""
+
 OURS = "the table is written by embed_products.py alone; give another --output"
 
 
@@ -57,7 +60,8 @@ def refresh_embeddings(
         spark, table, PRODUCT_EMBEDDINGS, "One row per product: its text's vector", hint=OURS
     )
     embedder = config.identity(digest)
-    folder = f"{tables.work_folder(spark, output)}/_staging/embeddings"
+    # A folder of this job's own: a tagging run clears its staging while this one may be at work.
+    folder = f"{tables.work_folder(spark, output)}/_embedding"
     folders.delete(spark, folder)
     products = products.persist()
     try:
@@ -71,7 +75,8 @@ def refresh_embeddings(
         new = _embed(spark, wanted, config, digest, f"{folder}/vectors")
         changed, deleted = _commit(spark, table, products, stored, known, new, embedder, run_id)
         if config.token_vectors != "none":
-            _commit_tokens(spark, output, texts, new, config, embedder, run_id)
+            with tables.settings(spark, FEW_ROWS):
+                _commit_tokens(spark, output, texts, new, config, embedder, run_id)
         similar = None
         if with_similar:
             similar = _refresh_similar(
@@ -111,13 +116,17 @@ def _commit(
         new.select("text_sha256", "embedding")
     ).dropDuplicates(["text_sha256"])  # fmt: skip
     there = stored.select("product_id", F.col("text_sha256").alias("old_text"),
-                          F.col("embedder").alias("old_embedder"))  # fmt: skip
+                          F.col("embedder").alias("old_embedder"),
+                          F.col("embedding").isNull().alias("without_vector"))  # fmt: skip
     beside = products.join(there, "product_id", "left")
     same = F.col("text_sha256").eqNullSafe(F.col("old_text")) & F.col("old_embedder").eqNullSafe(
         F.lit(embedder)
     )
     rows = (
-        beside.where(~same).join(vectors, "text_sha256", "left")
+        beside.withColumn("same", same).where("NOT same OR (without_vector AND text <> '')")
+        .join(vectors, "text_sha256", "left")
+        # A text without a token that counts never has a vector: that it has none is nothing new.
+        .where("NOT same OR embedding IS NOT NULL")
         .select("product_id", "text", "text_sha256", "embedding",
                 F.lit(embedder).alias("embedder"), F.lit(run_id).alias("run_id"))
     )  # fmt: skip

@@ -127,11 +127,17 @@ def _by_index(spark: SparkSession, blocks: DataFrame, k: int) -> DataFrame:
     """An approximate index of all texts, built on the driver and sent to every task."""
     import faiss
 
-    rows = sorted(blocks.collect(), key=lambda row: row.block)
-    numbered = [_numbered(row.block, len(row.texts), row.vectors) for row in rows]
-    index = nearest.build_index(np.concatenate([vectors for vectors, _ in numbered]))
+    index, numbers = nearest.Index(), []
+    # One block after the other: all at once may be more than the driver takes of its executors.
+    packed = blocks.select("block", F.size("texts").alias("texts"), "vectors").orderBy("block")
+    for row in packed.toLocalIterator():
+        vectors, own = _numbered(row.block, row.texts, row.vectors)
+        index.add(vectors)
+        numbers.append(own)
+    if not numbers:
+        return spark.createDataFrame([], NEIGHBOURS)
     sent = spark.sparkContext.broadcast(
-        (faiss.serialize_index(index), np.concatenate([numbers for _, numbers in numbered]))
+        (faiss.serialize_index(index.graph), np.concatenate(numbers))
     )
 
     def look(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
@@ -162,15 +168,22 @@ def _of_products(
         .select(F.col("number").alias("neighbour"), F.col("product_id").alias("neighbour_id"))
     )  # fmt: skip
     same = numbers.select("number", F.col("number").alias("neighbour"), F.lit(1.0).alias("cosine"))
+    best_first = F.desc("cosine"), "neighbour_id"
+    # Cut for each text before its products come in: they share these neighbours, all but
+    # themselves.
+    of_text = (
+        near.unionByName(same).join(few, "neighbour")
+        .withColumn("place", F.row_number().over(Window.partitionBy("number").orderBy(*best_first)))
+        .where(F.col("place") <= k + 1)
+    )  # fmt: skip
     candidates = (
         products.select("product_id", "number")
-        .join(near.unionByName(same), "number")
-        .join(few, "neighbour")
+        .join(of_text.select("number", "neighbour_id", "cosine"), "number")
         .where("product_id <> neighbour_id")
     )
-    best_first = Window.partitionBy("product_id").orderBy(F.desc("cosine"), "neighbour_id")
+    of_product = Window.partitionBy("product_id").orderBy(*best_first)
     return (
-        candidates.withColumn("rank", F.row_number().over(best_first))
+        candidates.withColumn("rank", F.row_number().over(of_product))
         .where(F.col("rank") <= k)
         .select("product_id", "neighbour_id", "rank", F.col("cosine").cast("float"))
     )

@@ -13,6 +13,8 @@ from jeans_udf.errors import ConfigError, near_miss
 
 SOURCE_COLUMNS = ("title", "description")
 """Columns of the source that a template may name, besides those of the products' attributes."""
+MOST_LETTERS = 32_768
+"""Of a title or a description: more than any encoder's longest text, and no more to carry about."""
 
 
 def product_texts(images: DataFrame, attributes: DataFrame, template: str) -> DataFrame:
@@ -52,7 +54,7 @@ def _first(images: DataFrame, name: str) -> Column:
     if name not in images.columns:
         return F.lit(None).cast("string").alias(name)
     said = F.when(F.trim(name) != "", F.struct("image_id", name))
-    return F.min(said)[name].alias(name)
+    return F.substring(F.min(said)[name], 1, MOST_LETTERS).alias(name)
 
 
 def _pieces(template: str, kinds: dict[str, T.DataType]) -> list[Column]:

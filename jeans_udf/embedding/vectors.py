@@ -30,6 +30,9 @@ VECTORS = T.StructType(
 _EMBEDDERS: dict[str, Any] = {}
 """The encoder of this Python worker, by all that decides its answers: opened once."""
 
+SENTENCES, TOKENS = 1024, 64
+"""Texts that are embedded at a time: with 4,096 numbers a token, 64 texts of 256 are 268 MB."""
+
 
 def embed_texts(texts: DataFrame, config: EmbeddingConfig, digest: str) -> DataFrame:
     """``text_sha256, text`` to rows of `VECTORS`.
@@ -37,15 +40,19 @@ def embed_texts(texts: DataFrame, config: EmbeddingConfig, digest: str) -> DataF
     The executors open the encoder by the same name and check that its files have ``digest``.
     """
 
+    size = SENTENCES if config.token_vectors == "none" else TOKENS
+
     def embed(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-        embedder = _embedder(config, digest)
         for frame in frames:
-            found = embedder.embed(list(frame.text))
-            rows = [
-                (key, None if one.sentence is None else one.sentence, _tokens(one))
-                for key, one in zip(frame.text_sha256, found, strict=True)
-            ]
-            yield pd.DataFrame(rows, columns=VECTORS.names)
+            for start in range(0, len(frame), size):
+                part = frame.iloc[start : start + size]
+                # Here: a task without a text opens no encoder.
+                found = _embedder(config, digest).embed(list(part.text))
+                rows = [
+                    (key, one.sentence, _tokens(one))
+                    for key, one in zip(part.text_sha256, found, strict=True)
+                ]
+                yield pd.DataFrame(rows, columns=VECTORS.names)
 
     return texts.select("text_sha256", "text").mapInPandas(embed, VECTORS)
 

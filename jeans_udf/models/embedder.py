@@ -54,6 +54,9 @@ class Embedder:
         self.device, self.strategy = device, token_vectors
         self.tokens_per_batch = tokens_per_batch
         self.tokenizer, self.model = _open(folder)
+        # [UNK] stands for a word of the text, and counts like one.
+        unknown = self.tokenizer.unk_token_id
+        self.frame = frozenset(self.tokenizer.all_special_ids) - {unknown}
         self.model = self.model.eval().to(device)
         longest = int(getattr(self.model.config, "max_position_embeddings", 512))
         self.max_tokens = min(self.reading.max_tokens, longest)
@@ -115,7 +118,7 @@ class Embedder:
             )
 
     def _counts(self, token: int) -> bool:
-        return self.reading.special_tokens or token not in self.tokenizer.all_special_ids
+        return self.reading.special_tokens or token not in self.frame
 
     def _token_vectors(self, layers: Sequence[torch.Tensor]) -> torch.Tensor:
         last = [layer.float().cpu() for layer in layers[-LAYERS:]]

@@ -23,7 +23,7 @@ from jeans_udf.report.data import (
     RunSummary,
 )
 from jeans_udf.report.pictures import Album
-from jeans_udf.views.columns import Groups
+from jeans_udf.views.groups import Groups
 
 Row = Mapping[str, Any]
 HIDDEN = "pictures are left out of this page"
@@ -73,6 +73,7 @@ class CardMaker:
             score=row["score"],
             box=(box["x_min"], box["y_min"], box["x_max"], box["y_max"]),
             attributes=attributes(row, self.groups),
+            reviewed=bool(row.get("reviewed")),
         )
 
     def _photo_and_masks(

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from jeans_udf.report.cards import run_summary
 from jeans_udf.report.data import RunSummary
-from jeans_udf.views.columns import Groups
+from jeans_udf.views.groups import Groups
 
 Counts = Counter[str]
 LATEST_RUNS = 6
@@ -44,13 +44,22 @@ def garment_counts(garments: DataFrame, groups: Groups) -> dict[str, Counts]:
 
 def latest_runs(runs: DataFrame) -> tuple[RunSummary, ...]:
     """The last ones, the latest first."""
+    return _summaries(runs, LATEST_RUNS)
+
+
+def latest_drift(runs: DataFrame) -> RunSummary | None:
+    """The last run whose drift was measured."""
+    return next(iter(_summaries(runs.where(F.size("drift") > 0), 1)), None)
+
+
+def _summaries(runs: DataFrame, most: int) -> tuple[RunSummary, ...]:
     columns = [
         "run_id", "started_at", "ended_at", "images", "deleted", "garments", "status_counts",
         "images_per_second", "wall_seconds", "model_version", "exit_code", "drift",
     ]  # fmt: skip
     # Of the configuration this is all that the page shows.
     limit = F.get_json_object("config", "$.drift.max_index").cast("double").alias("max_drift")
-    latest = runs.select(*columns, limit).orderBy(F.desc("started_at"), "run_id").limit(LATEST_RUNS)
+    latest = runs.select(*columns, limit).orderBy(F.desc("started_at"), "run_id").limit(most)
     return tuple(run_summary(row.asDict(recursive=True)) for row in latest.collect())
 
 

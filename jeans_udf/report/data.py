@@ -52,6 +52,8 @@ class GarmentCard:
     box: tuple[float, float, float, float]
     attributes: tuple[Attribute, ...] = ()
     crop: Picture | None = None
+    reviewed: bool = False
+    """Whether a person's word stands here in the place of the model's."""
 
     def groups(self) -> list[tuple[str, list[Attribute]]]:
         """Attributes by group, groups in the order given."""
@@ -219,6 +221,8 @@ class Report:
     blank: Sample[PhotoCard]
     """Photos in which no garment was found."""
     rejected: Sample[RejectedCard]
+    drift: RunSummary | None = None
+    """The latest run whose drift is known: one that tagged nothing has none."""
     queries: tuple[Query, ...] = ()
     weakest: tuple[WeakCard, ...] = ()
     """The least sure first, of the whole catalog."""

@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from jeans_udf.report.cards import CardMaker
 from jeans_udf.report.data import Attribute, GarmentCard, ProductCard, Similar, WeakCard
 from jeans_udf.report.samples import Frames, Values, crops_of, garment_columns
-from jeans_udf.views.columns import Groups
+from jeans_udf.views.groups import Groups
 
 WEAKEST = 12
 """Garments."""
@@ -27,7 +27,7 @@ def weakest_garments(frames: Frames, maker: CardMaker) -> tuple[WeakCard, ...]:
     scores = _score_columns(maker.groups)
     rows = (
         frames.garments.withColumn("confidence", _least([F.col(name) for name in scores.values()]))
-        .where("confidence IS NOT NULL")
+        .where("confidence IS NOT NULL AND NOT reviewed")
         .select("image_id", "product_id", *garment_columns(maker.groups))
         .orderBy("confidence", "garment_id")
         .limit(WEAKEST)
@@ -79,12 +79,12 @@ def _best_garments(
     frames: Frames, products: list[str], maker: CardMaker
 ) -> dict[str, GarmentCard]:
     """The one of each product that the view product_attributes has."""
-    best = Window.partitionBy("product_id").orderBy(F.desc("score"), "garment_id")
+    best = Window.partitionBy("product_id").orderBy(F.desc("model_score"), "garment_id")
     rows = (
         frames.garments.where(F.col("product_id").isin(products))
-        .select("product_id", *garment_columns(maker.groups))
         .withColumn("place", F.row_number().over(best))
         .where("place <= 1")
+        .select("product_id", *garment_columns(maker.groups))
     )
     found = {row["product_id"]: row.asDict(recursive=True) for row in rows.collect()}
     crops = crops_of(frames, [row["garment_id"] for row in found.values()], maker)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -19,11 +18,9 @@ from jeans_udf.labels.dropping import load_labels
 from jeans_udf.labels.labelled import LabelFile, Labelled
 from jeans_udf.report.data import LabelQuality, Quality
 from jeans_udf.report.samples import Frames
-from jeans_udf.views.columns import groups_of
+from jeans_udf.views.groups import groups_of
 from jeans_udf.vocabulary import Group, Vocabulary
 
-LABELS = re.compile(r"^(?:One|Any) of: ([^;]+)")
-"""How `schemas` says in a comment what a column may hold."""
 Answers = Mapping[str, Mapping[str, Any]]
 """Category and attributes of the best garment, by image_id; null where there is no garment."""
 
@@ -49,27 +46,23 @@ def label_quality(
 
 
 def vocabulary_of(garments: T.StructType) -> Vocabulary:
-    """The vocabulary, as the columns' comments tell it; all groups apply to all categories."""
+    """The vocabulary, as the columns' comments tell it."""
     groups = groups_of(garments)
-    categories = _labels_of(garments["category"])
+    for name in ("category", *groups.all):
+        if name not in groups.labels:
+            raise TableError(
+                f"table garments: the comment of column {name} does not tell its labels, so a "
+                "label file cannot be read; tag_catalog.py writes comments anew"
+            )
+    categories = groups.labels["category"]
     return Vocabulary(
         categories,
         tuple(
-            Group(field.name, _labels_of(field), field.name in groups.exclusive,
-                  frozenset(categories))
-            for field in garments if field.name in (*groups.exclusive, *groups.multiple)
+            Group(name, groups.labels[name], name in groups.exclusive,
+                  frozenset(groups.applies_to.get(name, categories)))
+            for name in garments.names if name in groups.all
         ),
     )  # fmt: skip
-
-
-def _labels_of(field: T.StructField) -> tuple[str, ...]:
-    told = LABELS.match(str(field.metadata.get("comment", "")))
-    if told is None:
-        raise TableError(
-            f"table garments: the comment of column {field.name} does not tell its labels, so a "
-            "label file cannot be read; wanted a table that tag_catalog.py wrote"
-        )
-    return tuple(told[1].split(", "))
 
 
 def _of_images(file: LabelFile) -> list[Labelled]:

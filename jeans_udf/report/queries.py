@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from jeans_udf.report.data import Query
+from jeans_udf.views.groups import Groups
 
-_COUNT_BY_WASH = """\
-SELECT category, wash, count(*) AS garments, round(avg(wash_score), 2) AS mean_score
+_COUNT = """\
+SELECT category, {group}, count(*) AS garments, round(avg({group}_score), 2) AS mean_score
 FROM {garments}
 WHERE score >= 0.8
-GROUP BY category, wash
+GROUP BY category, {group}
 ORDER BY garments DESC"""
 
 _PER_IMAGE = """\
@@ -19,35 +20,43 @@ FROM {image_status} AS s
 WHERE s.status = 'rejected'
 ORDER BY s.reason, s.image_id"""
 
-_DETAILS = """\
-SELECT product_id, category, wash, fit, length, details
+_LISTED = """\
+SELECT product_id, category, {columns}
 FROM {garments}
-WHERE {contains}
+WHERE {contains}({group}, '{label}')
   AND garment_no = 0"""
 
 
-def example_queries(output: str) -> tuple[Query, ...]:
+def example_queries(output: str, groups: Groups) -> tuple[Query, ...]:
     """``output``: a folder, absolute or a URI, or a schema, whose tables DuckDB cannot reach."""
     folder = "/" in output
     spark = _spark_names(output, folder)
-    queries = [
-        Query("Which washes are in the catalog?", "Spark SQL", _fill(_COUNT_BY_WASH, spark)),
-        Query("What was rejected, and why?", "Spark SQL", _fill(_PER_IMAGE, spark)),
-    ]
-    if folder:
-        duckdb = "INSTALL delta; LOAD delta;\n"
-        text = _fill(_DETAILS, _duckdb_name(output), "list_contains(details, 'distressed')")
-        queries.append(Query("Which products are distressed?", "DuckDB", duckdb + text))
-    else:
-        text = _fill(_DETAILS, spark, "array_contains(details, 'distressed')")
-        queries.append(Query("Which products are distressed?", "Spark SQL", text))
+    queries = []
+    for group in groups.exclusive[:1]:
+        title = f"How often is each {_words(group)}?"
+        queries.append(Query(title, "Spark SQL", _fill(_COUNT, spark, group=group)))
+    queries.append(Query("What was rejected, and why?", "Spark SQL", _fill(_PER_IMAGE, spark)))
+    for group in groups.multiple[:1]:
+        for label in groups.labels.get(group, ())[:1]:
+            columns = ", ".join(groups.all)
+            asked = {"group": group, "label": label, "columns": columns}
+            title = f"Which products have {_words(label)} among their {_words(group)}?"
+            if folder:
+                duckdb = "INSTALL delta; LOAD delta;\n"
+                text = _fill(_LISTED, _duckdb_name(output), contains="list_contains", **asked)
+                queries.append(Query(title, "DuckDB", duckdb + text))
+            else:
+                text = _fill(_LISTED, spark, contains="array_contains", **asked)
+                queries.append(Query(title, "Spark SQL", text))
     return tuple(queries)
 
 
-def _fill(text: str, name: Callable[[str], str], contains: str = "") -> str:
-    return text.format(
-        garments=name("garments"), image_status=name("image_status"), contains=contains
-    )
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _fill(text: str, name: Callable[[str], str], **more: str) -> str:
+    return text.format(garments=name("garments"), image_status=name("image_status"), **more)
 
 
 def _spark_names(output: str, folder: bool) -> Callable[[str], str]:

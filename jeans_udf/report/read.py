@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -14,6 +14,7 @@ from jeans_udf.report.counts import (
     Counts,
     garment_counts,
     image_counts,
+    latest_drift,
     latest_runs,
 )
 from jeans_udf.report.data import Chart, PhotoCard, RejectedCard, Report, Sample
@@ -24,7 +25,8 @@ from jeans_udf.report.samples import AnyCard, Frames, make_cards, sample_images
 from jeans_udf.sources import open_source
 from jeans_udf.table_names import Output, Table
 from jeans_udf.tables import read_table, require_table, table_exists
-from jeans_udf.views.columns import groups_of
+from jeans_udf.views.groups import groups_of
+from jeans_udf.views.publishing import reviewed_garments
 
 Card = TypeVar("Card", PhotoCard, RejectedCard)
 LARGEST_BARS = 16
@@ -46,7 +48,10 @@ class ReportOptions:
 
 
 def open_frames(spark: SparkSession, source: Table, output: Output) -> Frames:
-    """The tables of a tagging run; raises `TableError` for one that is not there."""
+    """The tables of a tagging run, its garments as the model tagged them.
+
+    Raises `TableError` for one that is not there.
+    """
     names = ("image_status", "garments", "garment_crops", "tagging_runs")
     images = open_source(spark, source).read(spark)
     wanted = [output.table(name) for name in names]
@@ -71,6 +76,8 @@ def read_report(
         from jeans_udf.report.quality import label_quality
 
         quality = label_quality(spark, frames, options.truth, options.dropped)
+    # From here on what people corrected stands in the place of the model's word.
+    frames = replace(frames, garments=reviewed_garments(spark, output, frames.garments))
     groups = groups_of(frames.garments.schema)
     statuses, reasons, versions = image_counts(frames.image_status)
     bars = garment_counts(frames.garments, groups)
@@ -88,15 +95,18 @@ def read_report(
         source=str(source),
         output=output.text,
         made_at=datetime.now(UTC),
-        model_version=next(iter(versions), runs[0].model_version if runs else None),
+        # That of most images: a full pass with another bundle may be under way.
+        model_version=max(versions, key=lambda name: versions[name], default=None)
+        or (runs[0].model_version if runs else None),
         statuses=statuses,
         garments=bars["category"].total(),
         runs=runs,
+        drift=latest_drift(frames.tagging_runs),
         charts=(*charts, _chart("rejected", reasons, "images by reason")),
         tagged=_sample_of(PhotoCard, "tagged", images, cards, statuses),
         blank=_sample_of(PhotoCard, "no_garment", images, cards, statuses),
         rejected=_sample_of(RejectedCard, "rejected", images, cards, statuses),
-        queries=example_queries(output.text),
+        queries=example_queries(output.text, groups),
         weakest=weakest,
         similar=similar,
         quality=quality,

@@ -19,7 +19,7 @@ from pyspark.sql import types as T
 from jeans_udf.report.cards import CardMaker, with_crops
 from jeans_udf.report.data import PhotoCard, Picture, RejectedCard
 from jeans_udf.report.page import SHOWN_GARMENTS
-from jeans_udf.views.columns import Groups
+from jeans_udf.views.groups import Groups
 
 AnyCard = PhotoCard | RejectedCard
 Values = dict[str, Any]
@@ -34,6 +34,7 @@ class Frames:
     source: DataFrame
     image_status: DataFrame
     garments: DataFrame
+    """With model_score and reviewed, where people may have corrected them."""
     garment_crops: DataFrame
     tagging_runs: DataFrame
     similar_products: DataFrame | None = None
@@ -118,7 +119,7 @@ def garment_columns(groups: Groups) -> tuple[str, ...]:
     """Columns of ``garments`` that a garment's card is made from."""
     scores = (f"{group}_score" for group in groups.exclusive)
     return ("garment_id", "category", "score", "box", *groups.exclusive, *scores, *groups.multiple,
-            "attribute_scores")  # fmt: skip
+            "attribute_scores", "reviewed")  # fmt: skip
 
 
 def crops_of(frames: Frames, garments: list[str], maker: CardMaker) -> dict[str, Picture | None]:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jeans_udf.annotations.writing import write_json
@@ -29,7 +29,7 @@ from jeans_udf.geometry import decode_rle, mask_area, mask_box
 from jeans_udf.image_format import image_format
 from jeans_udf.images import sha256_hex
 from jeans_udf.paths import read_image_file
-from jeans_udf.views.columns import Groups
+from jeans_udf.views.groups import Groups
 
 SUFFIX = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp"}
 UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
@@ -45,6 +45,8 @@ class Exported:
     garments: int = 0
     corrected: int = 0
     without_mask: int = 0
+    ignored: int = 0
+    """Rows of attribute_overrides that make no sense; the view ignored_overrides has them."""
     changed: list[str] = field(default_factory=list)
     """Images whose bytes are others now than when they were tagged, or are gone."""
 
@@ -64,12 +66,16 @@ def wanted_images(
     reviewed: DataFrame,
     low_confidence: DataFrame,
     overrides: DataFrame,
+    ignored: DataFrame,
     limit: int,
 ) -> Wanted:
-    """Images with a corrected garment first, then those with the least confidence."""
+    """Images with a corrected garment first, then those with the least confidence.
+
+    ``ignored``: the view ignored_overrides, whose rows correct nothing.
+    """
     # A photo in which nothing was found teaches that there is nothing, which nobody has said.
     status = status.where("status = 'tagged'")
-    said = overrides.select("product_id", "image_id").distinct()
+    said = overrides.exceptAll(ignored.drop("reason")).select("product_id", "image_id").distinct()
     corrected = (
         status.select("image_id", "product_id").alias("s")
         .join(F.broadcast(said).alias("o"),
@@ -89,11 +95,9 @@ def wanted_images(
 
 
 def export(
-    spark: SparkSession,
     source: DataFrame,
     wanted: Wanted,
     groups: Groups,
-    categories: list[str],
     folder: Path,
     limits: ImageLimits,
 ) -> Exported:
@@ -104,9 +108,14 @@ def export(
     found: dict[str, list[Row]] = defaultdict(list)
     for row in wanted.garments.orderBy("image_id", "garment_no").toLocalIterator():
         found[row.image_id].append(row.asDict(recursive=True))
+    # Those of the vocabulary in its order, then what an earlier one has left in the table.
+    seen = sorted({row["category"] for rows in found.values() for row in rows})
+    categories = list(dict.fromkeys((*groups.labels.get("category", ()), *seen)))
     coco = _coco(categories)
     table: list[list[str]] = []
+    came = set()
     for image_id, data in _photos(source, images, limits):
+        came.add(image_id)
         image = images[image_id]
         if data is None or sha256_hex(data) != image["image_sha256"]:
             done.changed.append(image_id)
@@ -127,6 +136,8 @@ def export(
             table.append(_labels(garment, annotation["id"], name, groups))
             done.corrected += bool(garment["reviewed"])
         done.photos += 1
+    # An image that the source has lost never came by.
+    done.changed += sorted(images.keys() - came)
     done.garments = len(coco["annotations"])
     write_json(folder / "instances.json", coco)
     _write_csv(folder / "attributes.csv", ["file_path", "annotation_id", "category", *groups.all],

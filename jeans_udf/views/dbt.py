@@ -10,7 +10,7 @@ from pyspark.sql import types as T
 
 from jeans_udf import errors, schemas
 from jeans_udf.table_names import Output
-from jeans_udf.views.columns import ONE_OF, groups_of
+from jeans_udf.views.groups import groups_of
 from jeans_udf.views.publishing import PLAIN, Publication, view_statements
 
 COLUMN = re.compile(r"^  `(\w+)` COMMENT '((?:[^'\\]|\\.)*)'", re.MULTILINE)
@@ -21,7 +21,10 @@ STATUSES = ("tagged", "no_garment", "rejected")
 
 
 def schema_yml(output: Output, garments: T.StructType, publication: Publication = PLAIN) -> str:
-    """The text of a schema.yml with a source of the tables, and a model of every view."""
+    """The text of a schema.yml with two sources: the tables, and the views.
+
+    Views are a source to dbt, too: it did not make them.
+    """
     described = {
         "image_status": (schemas.IMAGE_STATUS, "One row per source image, tagged or not"),
         "garments": (garments, "One row per garment"),
@@ -37,11 +40,7 @@ def schema_yml(output: Output, garments: T.StructType, publication: Publication 
     }  # fmt: skip
     accepted = {("image_status", "status"): STATUSES, ("image_status", "reason"): errors.REASONS,
                 **_labels("garments", garments)}  # fmt: skip
-    source: dict[str, Any] = {"name": "jeans_udf", "tables": []}
-    if not output.is_path:
-        *catalog, schema = output.text.split(".")
-        source |= {"database": catalog[0]} if catalog else {}
-        source["schema"] = schema
+    source = _source("jeans_udf", output)
     for name, (schema_of, told) in described.items():
         columns = [
             _column(f.name, str(f.metadata.get("comment", "")), not_null=not f.nullable,
@@ -49,11 +48,11 @@ def schema_yml(output: Output, garments: T.StructType, publication: Publication 
             for f in schema_of
         ]  # fmt: skip
         source["tables"].append({"name": name, "description": told, "columns": columns})
-    models = []
+    views = _source("jeans_udf_views", publication.into or output)
     for view, statement in view_statements(output, garments, publication).items():
         head, _, rest = statement.partition("\n)\n")
         about = COMMENT.search(rest)
-        models.append({
+        views["tables"].append({
             "name": view,
             "description": _unquoted(about[1]) if about else "",
             "columns": [
@@ -62,18 +61,26 @@ def schema_yml(output: Output, garments: T.StructType, publication: Publication 
                 for name, comment in COLUMN.findall(head)
             ],
         })  # fmt: skip
-    whole = {"version": 2, "sources": [source], "models": models}
+    whole = {"version": 2, "sources": [source, views]}
     return yaml.safe_dump(whole, sort_keys=False, width=100, allow_unicode=True)
+
+
+def _source(name: str, place: Output) -> dict[str, Any]:
+    source: dict[str, Any] = {"name": name}
+    if not place.is_path:
+        *catalog, schema = place.text.split(".")
+        source |= {"database": catalog[0]} if catalog else {}
+        source["schema"] = schema
+    return source | {"tables": []}
 
 
 def _labels(table: str, garments: T.StructType) -> dict[tuple[str, str], tuple[str, ...]]:
     """What exclusive columns may hold, as their comments say."""
-    found = {}
-    for name in ("category", *groups_of(garments).exclusive):
-        match = ONE_OF.match(str(garments[name].metadata.get("comment", "")))
-        if match:
-            found[table, name] = tuple(match[1].split(", "))
-    return found
+    groups = groups_of(garments)
+    return {
+        (table, name): groups.labels[name]
+        for name in ("category", *groups.exclusive) if name in groups.labels
+    }  # fmt: skip
 
 
 def _column(

@@ -1,7 +1,7 @@
 CREATE OR REPLACE ${kind}VIEW ${view} (
 ${columns}
 )
-COMMENT 'One row per product: its best-scoring garment, and how many images and garments it has'
+COMMENT 'One row per product: its best garment by the model''s score, and how many images and garments it has'
 AS
 SELECT
   images.product_id,
@@ -22,8 +22,9 @@ FROM (
 LEFT JOIN (
   SELECT
     *,
+    -- By the model's score: a person's word of a product makes all its garments' scores 1.
     -- garment_id breaks ties: the same tables always give the same garment.
-    row_number() OVER (PARTITION BY product_id ORDER BY score DESC, garment_id) AS place
+    row_number() OVER (PARTITION BY product_id ORDER BY model_score DESC, garment_id) AS place
   FROM ${reviewed_garments}
 ) AS best
   ON best.product_id = images.product_id AND best.place = 1

@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 from pathlib import Path
 from string import Template
+from typing import Any
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from jeans_udf import folders, tables
 from jeans_udf.errors import TableError
-from jeans_udf.table_names import Output
-from jeans_udf.views.columns import commented, fragments, view_columns
+from jeans_udf.table_names import Output, parse_output
+from jeans_udf.views.columns import commented, view_columns
+from jeans_udf.views.fragments import fragments
+from jeans_udf.views.literals import sql_text
 
 SQL = Path(__file__).parent
 VIEWS = (
     "reviewed_garments", "product_attributes", "rejected_images", "attribute_coverage",
     "low_confidence", "attribute_trends", "garments_with_crops", "near_duplicate_images",
+    "ignored_overrides",
 )  # fmt: skip
 """In the order of their making: some read others. ``model_diff`` is made when it is asked for."""
 TABLES = (
     "image_status", "garments", "garment_crops", "tagging_runs", "image_detections",
     "attribute_overrides",
 )  # fmt: skip
-FILE = "views.sql"
+FILE, MARK = "views.sql", "_views"
 MOST_BITS = 3
 """Of near-duplicates; the quarters in near_duplicate_images.sql find no more."""
 
@@ -47,6 +53,8 @@ class Before:
     """Delta versions of image_status and garments; None: the present."""
     told: str = ""
     """Which side that is, in words."""
+    garments: T.StructType | None = None
+    """Schema of its garments; None: as that of the side after."""
 
     def table(self, name: str) -> str:
         """How SQL names a table of it."""
@@ -94,8 +102,9 @@ def view_statements(
     if before is not None:
         names.append("model_diff")
         values |= {f"{name}_before": before.table(name) for name in ("image_status", "garments")}
-        values["sides"] = before.told.replace("'", "''")
-    parts = {name: Template(text).substitute(values) for name, text in fragments(garments).items()}
+        values["sides"] = sql_text(before.told)[1:-1]
+    sql = fragments(garments, before.garments if before is not None else None)
+    parts = {name: Template(text).substitute(values) for name, text in sql.items()}
     statements = {}
     for name in names:
         template = Template((SQL / f"{name}.sql").read_text(encoding="utf-8"))
@@ -115,6 +124,19 @@ def create_views(
     return list(statements)
 
 
+def reviewed_garments(spark: SparkSession, output: Output, garments: DataFrame) -> DataFrame:
+    """The view of this name, for this session alone.
+
+    ``garments`` is that table; where the output has no attribute_overrides, nobody said anything.
+    """
+    if not tables.table_exists(spark, output.table("attribute_overrides")):
+        return garments.withColumns({"model_score": F.col("score"), "reviewed": F.lit(False)})
+    spark.sql(
+        view_statements(output, garments.schema, Publication(temporary=True))["reviewed_garments"]
+    )
+    return spark.table("reviewed_garments")
+
+
 def publish_views(
     spark: SparkSession, output: Output, garments: T.StructType, publication: Publication = PLAIN
 ) -> list[str]:
@@ -124,21 +146,56 @@ def publish_views(
     """
     statements = view_statements(output, garments, publication)
     place = publication.into or output
+    mark = f"{tables.work_folder(spark, place)}/{MARK}"
+    told = _told(statements, publication)
     if place.is_path:
+        if folders.read_text(spark, mark) != told:
+            folders.write_text(spark, mark, told)
         text = HEAD + "".join(f"\n{statement};\n" for statement in statements.values())
         file = f"{place.text}/{FILE}"
         if folders.read_text(spark, file) != text:
             folders.write_text(spark, file, text)
         return list(statements)
     names = [str(place.table(name)) for name in statements]
-    mark = f"{tables.work_folder(spark, place)}/_views"
-    digest = hashlib.sha256("\n".join(statements.values()).encode()).hexdigest()
     there = all(spark.catalog.tableExists(name) for name in names)
-    if there and folders.read_text(spark, mark) == digest:
-        return names
-    create_views(spark, output, garments, publication)
-    folders.write_text(spark, mark, digest)
+    if not there or folders.read_text(spark, mark) != told:
+        create_views(spark, output, garments, publication)
+        folders.write_text(spark, mark, told)
     return names
+
+
+def _told(statements: dict[str, str], publication: Publication) -> str:
+    """What is left beside the views: what they were made from, and how `remembered` gets it."""
+    before = publication.before
+    kept: dict[str, Any] = {
+        "digest": hashlib.sha256("\n".join(statements.values()).encode()).hexdigest(),
+        "least_confidence": publication.least_confidence,
+    }
+    if before is not None:
+        kept["before"] = {
+            "output": before.output.text, "versions": before.versions, "told": before.told
+        }  # fmt: skip
+    return json.dumps(kept, sort_keys=True)
+
+
+def remembered(spark: SparkSession, output: Output) -> Publication:
+    """As the views of the output were asked for when they were last published there.
+
+    A side before that is there no more is left out: its view could not be made again.
+    """
+    text = folders.read_text(spark, f"{tables.work_folder(spark, output)}/{MARK}")
+    try:
+        kept = json.loads(text or "{}")
+        least, side = float(kept.get("least_confidence", 0.5)), kept.get("before")
+        before = None
+        if side is not None:
+            before = Before(parse_output(side["output"]), side["versions"], side["told"])
+            before = replace(before, garments=garments_of(spark, before.output))
+    except TableError:
+        before = None
+    except (ValueError, TypeError, AttributeError, KeyError):  # of an earlier version of ours
+        return PLAIN
+    return Publication(least_confidence=least, before=before)
 
 
 def garments_of(spark: SparkSession, output: Output) -> T.StructType:

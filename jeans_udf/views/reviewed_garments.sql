@@ -9,9 +9,13 @@ WITH latest AS (
     SELECT
       *,
       row_number() OVER (
-        PARTITION BY product_id, image_id, attribute ORDER BY changed_at DESC, changed_by
+        PARTITION BY product_id, image_id, attribute
+        -- Of one moment any is as good, as long as it is always the same.
+        ORDER BY changed_at DESC, changed_by, to_json(labels)
       ) AS place
     FROM ${attribute_overrides}
+    -- What ignored_overrides shows: an earlier word of sense still counts.
+    WHERE ${fault} IS NULL
   )
   WHERE place = 1
 ),
@@ -25,6 +29,7 @@ ${pivoted}
 SELECT * FROM (
 SELECT
 ${reviewed_columns},
+  g.score AS model_score,
   i.image_id IS NOT NULL OR p.product_id IS NOT NULL AS reviewed
 FROM ${garments} AS g
 LEFT JOIN (SELECT * FROM words WHERE image_id IS NOT NULL) AS i

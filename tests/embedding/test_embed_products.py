@@ -14,6 +14,7 @@ from pyspark.sql import DataFrame, SparkSession
 from transformers import AutoTokenizer, BertConfig, BertModel
 
 from jeans_udf import tables
+from jeans_udf.checkpoints import Work, clean_up
 from jeans_udf.embedding import refresh
 from jeans_udf.embedding.config import EmbeddingConfig
 from jeans_udf.embedding.encoders import encoder_digest, local_folder, open_embedder
@@ -142,6 +143,39 @@ def test_tokens_on_request(spark: SparkSession, tmp_path: Path, encoder: str) ->
     assert {len(row.vector) for row in rows} == {16}
 
 
+def test_a_tagging_run_beside_it_takes_nothing_away(
+    spark: SparkSession, tmp_path: Path, encoder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = Steps(spark, tmp_path, encoder)
+    commit = refresh._commit
+
+    def tagging_begins(*given: Any) -> Any:
+        clean_up(spark, Work("new", steps.output.text))
+        return commit(*given)
+
+    monkeypatch.setattr(refresh, "_commit", tagging_begins)
+    assert steps.run("r1", CATALOG).changed_products == 5
+    assert not (tmp_path / "out" / "_embedding").exists()
+
+
+def test_a_vector_that_is_missing_is_made(
+    spark: SparkSession, tmp_path: Path, encoder: str
+) -> None:
+    steps = Steps(spark, tmp_path, encoder)
+    steps.run("r1", CATALOG)
+    table = steps.output.table("product_embeddings").sql
+    spark.sql(f"UPDATE {table} SET embedding = NULL WHERE product_id IN ('p3', 'p5')")
+    again = steps.run("r2", CATALOG)
+    assert (again.new_texts, again.changed_products) == (2, 2)
+    rows = {row.product_id: row for row in steps.rows("product_embeddings")}
+    assert rows["p3"].embedding is not None and rows["p3"].run_id == "r2"
+    assert rows["p4"].embedding is None and rows["p4"].run_id == "r1"
+    # A text of nothing but a control character is no token: it is asked for, and written once.
+    odd = {**CATALOG, "p7": ("\x01", None, None, None)}
+    assert steps.run("r3", odd, special_tokens=False).changed_products == 6
+    assert steps.run("r4", odd, special_tokens=False).changed_products == 0
+
+
 def test_another_way_of_reading_is_another_embedder(
     spark: SparkSession, tmp_path: Path, encoder: str
 ) -> None:
@@ -166,6 +200,34 @@ def test_a_crash_between_the_tables_is_mended(
             steps.run("r1", CATALOG)
     done = steps.run("r2", CATALOG)
     assert (done.new_texts, done.similar_rows) == (0, 8)
+
+
+@pytest.mark.parametrize("index", ["exact", "hnsw"])
+def test_no_vectors_have_no_neighbours(spark: SparkSession, tmp_path: Path, index: Any) -> None:
+    if index == "hnsw":
+        pytest.importorskip("faiss")
+    frame = spark.createDataFrame(
+        [("p1", "text", None)], "product_id string, text_sha256 string, embedding array<float>"
+    )
+    config = EmbeddingConfig(index=index)
+    assert similar_products(spark, frame, config, str(tmp_path)).collect() == []
+
+
+def test_many_products_of_one_text(spark: SparkSession, tmp_path: Path) -> None:
+    texts = {"a": [1.0, 0.0], "b": [0.6, 0.8], "c": [0.0, 1.0]}
+    rows = [(f"{text}{no}", text, vector) for text, vector in texts.items()
+            for no in range(1 if text == "b" else 9)]  # fmt: skip
+    frame = spark.createDataFrame(
+        rows, "product_id string, text_sha256 string, embedding array<float>"
+    )
+    config = EmbeddingConfig(neighbours=3)
+    found: dict[str, list[tuple[str, float]]] = {}
+    for row in similar_products(spark, frame, config, str(tmp_path)).orderBy("rank").collect():
+        found.setdefault(row.product_id, []).append((row.neighbour_id, round(row.cosine, 3)))
+    assert found["a0"] == [("a1", 1.0), ("a2", 1.0), ("a3", 1.0)]
+    assert found["a7"] == [("a0", 1.0), ("a1", 1.0), ("a2", 1.0)]
+    assert found["b0"] == [("c0", 0.8), ("c1", 0.8), ("c2", 0.8)]
+    assert len(found) == 19 and all(len(near) == 3 for near in found.values())
 
 
 @pytest.mark.parametrize("index", ["exact", "hnsw"])

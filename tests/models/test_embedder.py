@@ -18,6 +18,7 @@ from jeans_udf.models.text_reading import Reading
 TEXTS = (
     "dark slim jeans", "jeans", "Levi's 501, straight, light wash, raw hem",
     "relaxed trousers with " + "pockets, a drawstring and " * 30, "übergröße, 日本 denim",
+    "\U0001f456 slim",  # a word that the tokenizer does not know
 )  # fmt: skip
 
 

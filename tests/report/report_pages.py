@@ -19,12 +19,12 @@ from jeans_udf.report.cards import CardMaker, with_crops
 from jeans_udf.report.data import PhotoCard, RejectedCard, Report, Sample
 from jeans_udf.report.pictures import Album
 from jeans_udf.report.queries import example_queries
-from jeans_udf.views.columns import Groups
+from jeans_udf.views.groups import Groups
 
 ROOT = Path(__file__).resolve().parents[2]
 MOMENT = datetime(2026, 5, 4, 13, 37, tzinfo=UTC)
 HOSTILE = "<script>alert(1)</script>"
-GROUPS = Groups(("wash", "fit", "length"), ("details",))
+GROUPS = Groups(("wash", "fit", "length"), ("details",), {"details": ("distressed", "faded")})
 
 
 class Page(HTMLParser):
@@ -117,7 +117,7 @@ def report_of(
         tagged=Sample(photos, len(photos)),
         blank=Sample(blank, len(blank)),
         rejected=Sample(rejected, len(rejected)),
-        queries=example_queries("/data/tags"),
+        queries=example_queries("/data/tags", GROUPS),
     )
     return Report(**plain | values)
 

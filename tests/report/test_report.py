@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from report_pages import (
+    GROUPS,
     HOSTILE,
     MOMENT,
     ROOT,
@@ -38,6 +39,7 @@ from jeans_udf.report.data import (
 from jeans_udf.report.page import plain_text, render_page, script_hash, write_page
 from jeans_udf.report.pictures import CROP_SIDE, PHOTO_SIDE, RIM_PIXELS, Album, shrink, tint
 from jeans_udf.report.queries import example_queries
+from jeans_udf.views.groups import Groups
 
 
 def test_a_photo_a_cut_out_and_the_attributes_are_on_the_page() -> None:
@@ -78,12 +80,14 @@ def test_the_counts_on_the_page_add_up() -> None:
 def test_drift_of_the_last_run_is_told() -> None:
     run = RunSummary("r-7", MOMENT, MOMENT, 500, 0, 500, 0, 8.0, 60.0, "m", 3,
                      drift={"wash": 0.41, "fit": 0.02}, max_drift=0.25)  # fmt: skip
-    text = Page(render_page(report_of(runs=(run,)))).text
+    text = Page(render_page(report_of(runs=(run,), drift=run))).text
     assert "limit 0.25): fit 0.02, wash 0.41." in text
     assert "Over the limit: wash." in text and "--rollback r-7" in text
-    calm = Page(render_page(report_of(runs=(replace(run, drift={"wash": 0.1}),)))).text
-    assert "wash 0.10." in calm and "Over the limit" not in calm
-    assert "Drift" not in Page(render_page(report_of(runs=(replace(run, drift={}),)))).text
+    calm = replace(run, drift={"wash": 0.1})
+    idle = replace(run, run_id="r-8", drift={})
+    text = Page(render_page(report_of(runs=(idle, calm), drift=calm))).text
+    assert "wash 0.10." in text and "Over the limit" not in text
+    assert "Drift" not in Page(render_page(report_of(runs=(idle,)))).text
 
 
 def test_bars_are_as_long_as_their_counts() -> None:
@@ -100,7 +104,7 @@ def test_hostile_text_stays_text() -> None:
     garment = replace(card.garments[0], category="x;}</style><script>", attributes=(attribute,))
     card = replace(card, garments=(*card.garments, garment))
     report = report_of((card,), (card,), (bad,), title=HOSTILE, output="/x'`</code><script>")
-    page = Page(render_page(replace(report, queries=example_queries(report.output))))
+    page = Page(render_page(replace(report, queries=example_queries(report.output, GROUPS))))
     # The page's own, and no other.
     assert page.tags.count(("script", {})) == len(page.all("script")) == 1
     assert HOSTILE in page.text
@@ -287,10 +291,16 @@ def test_more_garments_than_room_are_counted() -> None:
 
 
 def test_queries_name_the_tables_quoted() -> None:
-    folder = "\n".join(query.text for query in example_queries("/d/it's"))
+    folder = "\n".join(query.text for query in example_queries("/d/it's", GROUPS))
     assert "delta.`/d/it's/garments`" in folder and "delta_scan('/d/it''s/garments')" in folder
-    assert {query.language for query in example_queries("shop.tags")} == {"Spark SQL"}
-    assert "FROM shop.tags.garments" in example_queries("shop.tags")[0].text
+    named = example_queries("shop.tags", GROUPS)
+    assert {query.language for query in named} == {"Spark SQL"}
+    assert "FROM shop.tags.garments" in named[0].text and "SELECT category, wash" in named[0].text
+    assert "array_contains(details, 'distressed')" in named[2].text
+    shoes = example_queries("/d/shoes", Groups(("heel",), ()))
+    assert [query.title for query in shoes] == [
+        "How often is each heel?", "What was rejected, and why?"
+    ]  # fmt: skip
 
 
 def test_the_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from pyspark.sql import SparkSession
+from readers import duckdb_connection
 from report_pages import (
     MOMENT,
     ROOT,
@@ -28,6 +29,7 @@ from jeans_udf.report.page import render_page
 from jeans_udf.report.quality import vocabulary_of
 from jeans_udf.report.read import ReportOptions, read_report
 from jeans_udf.schemas import (
+    ATTRIBUTE_OVERRIDES,
     GARMENT_CROPS,
     IMAGE_STATUS,
     PRODUCT_IMAGES,
@@ -126,9 +128,15 @@ def test_a_missing_table_is_named(spark: SparkSession, tables: Path, tmp_path: P
 
 
 def test_the_queries_on_the_page_run(spark: SparkSession, read: Callable[..., Report]) -> None:
-    washes, rejected = (q.text for q in read().queries if q.language == "Spark SQL")
+    queries = read().queries
+    washes, rejected = (q.text for q in queries if q.language == "Spark SQL")
     assert [tuple(row) for row in spark.sql(washes).collect()] == [("jeans", "dark", 3, 0.91)]
     assert len(spark.sql(rejected).collect()) == 5
+    (listed,) = (q.text.replace("INSTALL delta; LOAD delta;", "") for q in queries
+                 if q.language == "DuckDB")  # fmt: skip
+    assert duckdb_connection().execute(listed).fetchall() == []
+    faded = listed.replace("'distressed'", "'faded'")
+    assert len(duckdb_connection().execute(faded).fetchall()) == 3
 
 
 def test_the_least_sure_come_first(read: Callable[..., Report]) -> None:
@@ -140,6 +148,48 @@ def test_the_least_sure_come_first(read: Callable[..., Report]) -> None:
     assert weakest[0].image_id == "P2/a.png" and weakest[0].product_id == "P2"
     assert all(card.garment.crop is not None for card in weakest)
     assert all(card.garment.crop is None for card in read(with_pictures=False).weakest)
+
+
+def test_what_people_corrected_is_on_the_page(
+    spark: SparkSession, tables: Path, tmp_path: Path, read: Callable[..., Report]
+) -> None:
+    folder = tmp_path / "tags"
+    shutil.copytree(tables, folder)
+    said = [("P2", None, "wash", ["light"], "ann", MOMENT, None),
+            ("P3", None, "category", ["none"], "ann", MOMENT, None)]  # fmt: skip
+    frame = spark.createDataFrame(said, ATTRIBUTE_OVERRIDES)
+    frame.write.format("delta").save(str(folder / "attribute_overrides"))
+    file = tmp_path / "truth.csv"
+    file.write_text(TRUTH)
+    report = read(folder, truth=str(file))
+    charts = {chart.title: dict(chart.counts) for chart in report.charts}
+    assert charts["Wash"] == {"dark": 1, "light": 1} and report.garments == 2
+    cards = {card.image_id: card.garments for card in report.tagged.cards}
+    assert cards["P3/a.png"] == () and [g.reviewed for g in cards["P2/a.png"]] == [True]
+    assert [g.reviewed for g in cards["P1/a.png"]] == [False]
+    assert "corrected by a person" in Page(render_page(report)).text
+    assert [card.garment.garment_id for card in report.weakest] == ["g1"], "the others were seen"
+    # The truth judges the model, and not the people.
+    assert report.quality is not None and report.quality == read(truth=str(file)).quality
+
+
+def test_drift_is_of_the_last_run_that_has_one(
+    spark: SparkSession, tables: Path, tmp_path: Path, read: Callable[..., Report]
+) -> None:
+    assert read().drift is None
+    folder = tmp_path / "tags"
+    shutil.copytree(tables, folder)
+    runs = [
+        {"run_id": f"r{day}", "run_no": day, "started_at": MOMENT.replace(day=day),
+         "exit_code": 0, "drift": drift}
+        for day, drift in ((5, {"wash": 0.1}), (6, {"wash": 0.2}), *((d, {}) for d in range(7, 20)))
+    ]  # fmt: skip
+    rows = [tuple(run.get(column) for column in TAGGING_RUNS.names) for run in runs]
+    frame = spark.createDataFrame(rows, TAGGING_RUNS, verifySchema=False)
+    frame.write.format("delta").mode("append").save(str(folder / "tagging_runs"))
+    report = read(folder)
+    assert report.drift is not None and report.drift.run_id == "r6"
+    assert report.runs[0].run_id == "r19"
 
 
 def test_similar_products_stand_beside_one_another(
@@ -216,6 +266,4 @@ def test_the_tables_tell_their_vocabulary() -> None:
     vocabulary = load_vocabulary(ROOT / "conf" / "vocabulary.yaml")
     told = vocabulary_of(schema_of_garments(vocabulary))
     assert told.labels == vocabulary.labels and told.categories == vocabulary.categories
-    assert [(g.name, g.exclusive) for g in told.groups] == [
-        (g.name, g.exclusive) for g in vocabulary.groups
-    ]
+    assert told.groups == vocabulary.groups

@@ -13,20 +13,27 @@ import numpy as np
 import pytest
 from PIL import Image
 from pyspark.sql import SparkSession
-from stub_tagger import VOCABULARY
 
 from jeans_udf import schemas, tables
 from jeans_udf.config import ImageLimits
 from jeans_udf.geometry import encode_rle
 from jeans_udf.images import sha256_hex
+from jeans_udf.labels.dropping import load_labels
 from jeans_udf.review.export import Exported, export, file_name, wanted_images
 from jeans_udf.table_names import Output, parse_output
 from jeans_udf.training.coco import read_coco
-from jeans_udf.views.columns import categories_of, groups_of
+from jeans_udf.views.groups import groups_of
 from jeans_udf.views.publishing import Publication, create_views
+from jeans_udf.vocabulary import parse_vocabulary
 
+VOCABULARY = parse_vocabulary(
+    {"categories": ["jeans", "shorts"], "groups": {
+        "wash": {"exclusive": True, "labels": ["dark", "light"], "applies_to": ["jeans"]},
+        "details": {"exclusive": False, "labels": ["raw_hem", "cuffed"]},
+    }}, "the test",
+)  # fmt: skip
 GARMENTS = schemas.garments_schema(VOCABULARY)
-IMAGES = ("sure", "unsure", "../corrected", "none here", "changed", "no mask")
+IMAGES = ("sure", "unsure", "../corrected", "none here", "changed", "no mask", "gone", "relabelled")
 
 
 def picture(seed: int) -> bytes:
@@ -60,7 +67,10 @@ def output(spark: SparkSession, tmp_path: Path) -> Output:
     said = [
         {"product_id": key, "attribute": attribute, "labels": labels, "changed_by": "ann",
          "changed_at": datetime(2026, 11, 1, tzinfo=UTC)}
-        for key, attribute, labels in (("../corrected", "wash", ["light"]),
+        for key, attribute, labels in (("relabelled", "wash", ["light"]),
+                                       ("sure", "wash", ["drak"]),
+                                       ("gone", "wash", ["light"]),
+                                       ("../corrected", "wash", ["light"]),
                                        ("../corrected", "category", ["shorts"]),
                                        ("none here", "category", ["none"]),
                                        ("no mask", "wash", []))
@@ -80,26 +90,28 @@ def output(spark: SparkSession, tmp_path: Path) -> Output:
 def run(spark: SparkSession, output: Output, folder: Path, limit: int = 100) -> Exported:
     create_views(spark, output, GARMENTS, Publication(temporary=True, least_confidence=0.5))
     source = spark.createDataFrame(
-        [(key, picture(no if key != "changed" else 99)) for no, key in enumerate(IMAGES)],
+        [(key, picture(no if key != "changed" else 99)) for no, key in enumerate(IMAGES)
+         if key != "gone"],
         "image_id string, image binary",
     )
     wanted = wanted_images(
         tables.read_table(spark, output.table("image_status")), spark.table("reviewed_garments"),
         spark.table("low_confidence"),
-        tables.read_table(spark, output.table("attribute_overrides")), limit,
+        tables.read_table(spark, output.table("attribute_overrides")),
+        spark.table("ignored_overrides"), limit,
     )  # fmt: skip
-    return export(spark, source, wanted, groups_of(GARMENTS), categories_of(GARMENTS), folder,
-                  ImageLimits())  # fmt: skip
+    return export(source, wanted, groups_of(GARMENTS), folder, ImageLimits())
 
 
 def test_a_dataset_for_training(spark: SparkSession, output: Output, tmp_path: Path) -> None:
     folder = tmp_path / "review"
     done = run(spark, output, folder)
-    assert (done.photos, done.garments, done.corrected) == (3, 2, 1)
-    assert (done.without_mask, done.changed) == (1, ["changed"])
+    assert (done.photos, done.garments, done.corrected) == (4, 3, 2)
+    assert (done.without_mask, done.changed) == (1, ["changed", "gone"])
     photos = read_coco(folder / "photos", folder / "instances.json", list(VOCABULARY.categories))
     by_name = {photo.path.name.split("-")[0]: photo for photo in photos}
-    assert set(by_name) == {"unsure", "corrected", "none_here"}
+    # Of "sure" a word was said that makes no sense: nobody corrected it.
+    assert set(by_name) == {"unsure", "corrected", "none_here", "relabelled"}
     assert by_name["none_here"].is_negative
     (mask,) = by_name["corrected"].masks()
     assert mask.sum() == 100 and mask[5:15, 10:20].all()
@@ -108,18 +120,21 @@ def test_a_dataset_for_training(spark: SparkSession, output: Output, tmp_path: P
         rows = {row["file_path"].split("-")[0]: row for row in csv.DictReader(file)}
     assert rows["corrected"] | {"file_path": ""} == {
         "file_path": "", "annotation_id": rows["corrected"]["annotation_id"], "category": "shorts",
-        "wash": "light", "details": "cuffed;raw_hem",
+        "wash": "", "details": "cuffed;raw_hem",
     }  # fmt: skip
+    assert rows["relabelled"]["wash"] == "light"
+    # As the training jobs read it: a wash of shorts would have been refused.
+    assert len(load_labels(folder / "attributes.csv", VOCABULARY).rows) == 3
     annotations = json.loads((folder / "instances.json").read_text())["annotations"]
     assert {str(one["id"]) for one in annotations} == {r["annotation_id"] for r in rows.values()}
-    assert sorted(one["attributes"]["reviewed"] for one in annotations) == [False, True]
+    assert sorted(one["attributes"]["reviewed"] for one in annotations) == [False, True, True]
 
 
 def test_what_people_corrected_goes_first(
     spark: SparkSession, output: Output, tmp_path: Path
 ) -> None:
-    done = run(spark, output, tmp_path / "review", limit=3)
-    assert (done.photos, done.corrected, done.changed) == (2, 1, [])
+    done = run(spark, output, tmp_path / "review", limit=5)
+    assert (done.photos, done.corrected, done.changed) == (3, 2, ["gone"])
 
 
 @pytest.mark.parametrize(

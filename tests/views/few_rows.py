@@ -15,14 +15,20 @@ from jeans_udf.table_names import Output
 
 Row = dict[str, Any]
 
-SCHEMAS = {
-    "image_status": schemas.IMAGE_STATUS,
-    "garments": schemas.garments_schema(VOCABULARY),
-    "garment_crops": schemas.GARMENT_CROPS,
-    "tagging_runs": schemas.TAGGING_RUNS,
-    "image_detections": schemas.IMAGE_DETECTIONS,
-    "attribute_overrides": schemas.ATTRIBUTE_OVERRIDES,
-}
+
+
+def schemas_of(garments: T.StructType) -> dict[str, T.StructType]:
+    return {
+        "image_status": schemas.IMAGE_STATUS,
+        "garments": garments,
+        "garment_crops": schemas.GARMENT_CROPS,
+        "tagging_runs": schemas.TAGGING_RUNS,
+        "image_detections": schemas.IMAGE_DETECTIONS,
+        "attribute_overrides": schemas.ATTRIBUTE_OVERRIDES,
+    }
+
+
+SCHEMAS = schemas_of(schemas.garments_schema(VOCABULARY))
 
 
 def moment(day: int) -> datetime:
@@ -73,9 +79,14 @@ ROWS: Mapping[str, Sequence[Row]] = {
 }  # fmt: skip
 
 
-def fill(spark: SparkSession, output: Output, **replaced: Sequence[Row]) -> None:
+def fill(
+    spark: SparkSession,
+    output: Output,
+    of: Mapping[str, T.StructType] = SCHEMAS,
+    **replaced: Sequence[Row],
+) -> None:
     """Make the tables; ``replaced`` rows go in the place of `ROWS`."""
-    for name, schema in SCHEMAS.items():
+    for name, schema in of.items():
         tables.ensure_table(spark, output.table(name), schema, name, hint="")
         rows = replaced.get(name, ROWS[name])
         if rows:

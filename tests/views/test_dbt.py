@@ -11,7 +11,7 @@ from jeans_udf.errors import REASONS
 from jeans_udf.schemas import garments_schema
 from jeans_udf.table_names import parse_output
 from jeans_udf.views.dbt import schema_yml
-from jeans_udf.views.publishing import VIEWS
+from jeans_udf.views.publishing import VIEWS, Publication
 
 
 def columns(described: list[dict[str, Any]], name: str) -> dict[str, Any]:
@@ -22,7 +22,7 @@ def columns(described: list[dict[str, Any]], name: str) -> dict[str, Any]:
 def test_descriptions_and_tests() -> None:
     text = schema_yml(parse_output("main.shop"), garments_schema(VOCABULARY))
     whole = yaml.safe_load(text)
-    (source,) = whole["sources"]
+    source, views = whole["sources"]
     assert (source["database"], source["schema"]) == ("main", "shop")
     garments = columns(source["tables"], "garments")
     assert garments["garment_id"]["data_tests"] == ["not_null", "unique"]
@@ -32,14 +32,19 @@ def test_descriptions_and_tests() -> None:
     ]
     status = columns(source["tables"], "image_status")
     assert status["reason"]["data_tests"] == [{"accepted_values": {"values": list(REASONS)}}]
-    assert {model["name"] for model in whole["models"]} == set(VIEWS)
-    products = columns(whole["models"], "product_attributes")
+    assert {view["name"] for view in views["tables"]} == set(VIEWS)
+    assert (views["database"], views["schema"]) == ("main", "shop")
+    products = columns(views["tables"], "product_attributes")
     assert products["product_id"]["data_tests"] == ["not_null", "unique"]
-    every = [column for part in (source["tables"], whole["models"]) for table in part
+    every = [column for part in (source, views) for table in part["tables"]
              for column in table["columns"]]  # fmt: skip
     assert all(column["description"] for column in every)
 
 
 def test_a_directory_has_no_schema() -> None:
-    whole = yaml.safe_load(schema_yml(parse_output("/data/out"), garments_schema(VOCABULARY)))
-    assert "schema" not in whole["sources"][0]
+    output, garments = parse_output("/data/out"), garments_schema(VOCABULARY)
+    whole = yaml.safe_load(schema_yml(output, garments))
+    assert all("schema" not in source for source in whole["sources"])
+    into = Publication(into=parse_output("analytics"))
+    tables, views = yaml.safe_load(schema_yml(output, garments, into))["sources"]
+    assert "schema" not in tables and views["schema"] == "analytics"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from few_rows import ROWS, SCHEMAS, fill, garment, override
+from few_rows import ROWS, SCHEMAS, fill, garment, override, schemas_of
 from pyspark.sql import SparkSession
 from stub_tagger import VOCABULARY
 
@@ -15,6 +16,7 @@ from jeans_udf import tables
 from jeans_udf.errors import TableError
 from jeans_udf.schemas import garments_schema
 from jeans_udf.table_names import Output, parse_output
+from jeans_udf.views.groups import groups_of
 from jeans_udf.views.publishing import (
     VIEWS,
     Before,
@@ -22,7 +24,9 @@ from jeans_udf.views.publishing import (
     create_views,
     garments_of,
     publish_views,
+    remembered,
 )
+from jeans_udf.vocabulary import parse_vocabulary
 
 GARMENTS = garments_schema(VOCABULARY)
 
@@ -133,6 +137,70 @@ def test_peoples_words_win(spark: SparkSession, corrected: Output) -> None:
     products = rows(spark, "product_attributes", "product_id")
     assert products["p"].reviewed and products["r"].garment_id is None
     assert set(rows(spark, "low_confidence", "garment_id")) == set(), "people saw them"
+    assert spark.table("ignored_overrides").isEmpty()
+
+
+def test_words_that_make_no_sense_are_shown_and_not_followed(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    output = parse_output(f"{tmp_path}/out")
+    sense = override("wash", ["light"], day=1)
+    nonsense: dict[str, list[Any]] = {
+        "attribute: wanted": [override("colour", ["dark"])],
+        "null": [override("wash", [], day=2) | {"labels": None}],
+        "wanted one": [override("wash", ["dark", "light"], day=3)],
+        "wanted a category": [override("category", [])],
+        "not of the attribute": [
+            override("wash", ["drak"], day=4), override("category", [None]),
+            override("details", ["cuffed", "dark"]), override("category", ["wash"], day=5),
+        ],
+    }  # fmt: skip
+    fill(spark, output, attribute_overrides=[sense, *(r for part in nonsense.values() for r in part)])
+    create_views(spark, output, GARMENTS)
+    shown = [row.reason for row in spark.table("ignored_overrides").collect()]
+    assert {told: sum(told in reason for reason in shown) for told in nonsense} == {
+        told: len(part) for told, part in nonsense.items()
+    }  # fmt: skip
+    garments = rows(spark, "reviewed_garments", "garment_id")
+    # The earlier word that makes sense still counts, and no garment is lost.
+    assert garments["a"].wash == "light" and garments["a"].category == "jeans"
+    assert garments["a"].details == ["cuffed"] and set(garments) == {"a", "b", "c", "d", "e"}
+
+
+def test_a_group_says_nothing_of_categories_that_it_does_not_apply_to(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    words = VOCABULARY.as_dict()
+    for group in words["groups"].values():
+        group["applies_to"] = ["jeans"]
+    limited = garments_schema(parse_vocabulary(words, "the test"))
+    assert groups_of(limited).applies_to == {"wash": ("jeans",), "details": ("jeans",)}
+    output = parse_output(f"{tmp_path}/out")
+    fill(spark, output, schemas_of(limited), attribute_overrides=[
+        override("category", ["shorts"], image_id="1"), override("wash", ["dark"], product_id="r"),
+    ])  # fmt: skip
+    create_views(spark, output, limited)
+    garments = rows(spark, "reviewed_garments", "garment_id")
+    a = garments["a"]
+    assert (a.category, a.score, a.model_score) == ("shorts", 1.0, 0.5)
+    assert (a.wash, a.wash_score, a.details, a.attributes) == (None, None, [], [])
+    e = garments["e"]
+    assert (e.category, e.wash, e.wash_score, e.attributes) == ("shorts", None, None, [])
+    assert garments["b"].wash == "light"
+    coverage = {(row.category, row.attribute) for row in spark.table("attribute_coverage").collect()}
+    assert coverage == {("jeans", "category"), ("shorts", "category"), ("jeans", "wash"),
+                        ("jeans", "details")}  # fmt: skip
+
+
+def test_the_best_garment_is_the_models_where_a_person_named_all(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    output = parse_output(f"{tmp_path}/out")
+    found = [garment("a", "1", "p", 0.25), garment("z", "1", "p", 0.75, garment_no=1)]
+    fill(spark, output, garments=found, attribute_overrides=[override("category", ["shorts"])])
+    create_views(spark, output, GARMENTS)
+    best = rows(spark, "product_attributes", "product_id")["p"]
+    assert (best.garment_id, best.category, best.score) == ("z", "shorts", 1.0)
 
 
 def test_overrides_survive_another_bundle(spark: SparkSession, tmp_path: Path) -> None:
@@ -179,6 +247,7 @@ def test_two_bundles_side_by_side(spark: SparkSession, output: Output, tmp_path:
     other = parse_output(f"{tmp_path}/other")
     changed = [dict(row) for row in ROWS["garments"]]
     changed[2] |= {"wash": "dark", "wash_score": 0.5}
+    changed[0] |= {"details": []}
     fill(spark, other, garments=changed, image_status=ROWS["image_status"][:4])
     create_views(spark, output, GARMENTS, Publication(before=Before(other, told="that and this")))
     diff = rows(spark, "model_diff", "image_id")
@@ -186,8 +255,24 @@ def test_two_bundles_side_by_side(spark: SparkSession, output: Output, tmp_path:
     two = diff["2"]
     assert (two.wash_before, two.wash_after, two.changed) == ("dark", "light", True)
     assert (two.score_before, two.garments_before, two.garments_after) == (0.75, 1, 1)
-    assert [diff[key].changed for key in "1345"] == [False, False, False, True]
+    # Of 1 the second garment differs.
+    assert [diff[key].changed for key in "1345"] == [True, False, False, True]
+    assert diff["1"].wash_before == diff["1"].wash_after == "dark"
     assert (diff["5"].garments_before, diff["5"].category_after) == (None, "shorts")
+    assert (diff["5"].status_before, diff["5"].status_after) == (None, "tagged")
+
+
+def test_another_output_may_lack_a_group(spark: SparkSession, output: Output, tmp_path: Path) -> None:
+    words = VOCABULARY.as_dict()
+    del words["groups"]["wash"]
+    schema = garments_schema(parse_vocabulary(words, "the test"))
+    other = parse_output(f"{tmp_path}/other")
+    fill(spark, other, schemas_of(schema))
+    before = Before(other, told="a\\b's and this", garments=schema)
+    create_views(spark, output, GARMENTS, Publication(before=before))
+    diff = rows(spark, "model_diff", "image_id")
+    assert (diff["2"].wash_before, diff["2"].wash_after) == (None, "light")
+    assert not any(row.changed for row in diff.values()), "of what both have nothing differs"
 
 
 def test_one_output_at_two_moments(spark: SparkSession, tmp_path: Path) -> None:
@@ -201,6 +286,49 @@ def test_one_output_at_two_moments(spark: SparkSession, tmp_path: Path) -> None:
     assert [(row.image_id, row.wash_before, row.wash_after) for row in changed] == [
         ("2", "light", "dark")
     ]
+
+
+def test_what_was_asked_for_is_kept_by_the_next_run(
+    spark: SparkSession, schemas: Output, tmp_path: Path
+) -> None:
+    other = parse_output(f"{tmp_path}/other")
+    fill(spark, schemas)
+    fill(spark, other)
+    versions = {name: tables.table_version(spark, schemas.table(name)) for name in SCHEMAS}
+    spark.sql(f"UPDATE {schemas.table('garments').sql} SET wash = 'dark' WHERE garment_id = 'b'")
+    assert remembered(spark, schemas) == Publication()
+    before = Before(schemas, versions, "then and now", garments_of(spark, schemas))
+    publish_views(spark, schemas, GARMENTS, Publication(least_confidence=0.8, before=before))
+    again = remembered(spark, schemas)
+    assert (again.least_confidence, again.before) == (0.8, before)
+    assert "views_test.model_diff" in publish_views(spark, schemas, GARMENTS, again)
+    changed = spark.table("views_test.model_diff").where("changed").collect()
+    assert [(row.image_id, row.wash_before) for row in changed] == [("2", "light")]
+    low = {row.garment_id for row in spark.table("views_test.low_confidence").collect()}
+    assert low == {"a", "b", "c"}
+    # The same of a directory, until what it was compared with is gone.
+    gone = parse_output(f"{tmp_path}/gone")
+    fill(spark, gone)
+    asked = Publication(before=Before(gone, told="gone", garments=garments_of(spark, gone)))
+    publish_views(spark, other, GARMENTS, asked)
+    assert remembered(spark, other) == asked
+    shutil.rmtree(gone.text)
+    assert remembered(spark, other) == Publication()
+
+
+def test_comments_follow_the_vocabulary(spark: SparkSession, tmp_path: Path) -> None:
+    output = parse_output(f"{tmp_path}/out")
+    fill(spark, output)
+    words = VOCABULARY.as_dict()
+    words["groups"]["wash"]["labels"] = ["dark", "it_s_new"]
+    later = garments_schema(parse_vocabulary(words, "the test"))
+    table = output.table("garments")
+    version = tables.table_version(spark, table)
+    tables.ensure_table(spark, table, later, "garments", hint="")
+    assert garments_of(spark, output) == later
+    assert groups_of(garments_of(spark, output)).labels["wash"] == ("dark", "it_s_new")
+    tables.ensure_table(spark, table, later, "garments", hint="")
+    assert tables.table_version(spark, table) == version + 1, "nothing to say: nothing is written"
 
 
 def test_nothing_was_tagged_there(spark: SparkSession, tmp_path: Path) -> None:

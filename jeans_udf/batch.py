@@ -127,7 +127,7 @@ class BatchTagger:
 
     def _says(self, text: str) -> str:
         """What Spark's UI says of a job: the run, and what it is doing."""
-        return f"run {self.run.run_id[:8]}, {text}"
+        return f"run {self.run.run_id}, {text}"
 
     def _expect(self, planned: Planned) -> None:
         if self.display is None:

@@ -115,6 +115,12 @@ class Stage(Section):
             raise ValueError("executor_cores is given, executor_memory is not")
         if self.executor_gpus and not self.task_gpus:
             raise ValueError("executor_gpus is given, but no task takes any: set task_gpus")
+        if self.task_gpus > 1 and not self.task_gpus.is_integer():
+            raise ValueError("task_gpus: wanted a part of one GPU, or whole ones")
+        if self.executor_gpus and self.task_gpus > self.executor_gpus:
+            raise ValueError("task_gpus is more than an executor has: executor_gpus")
+        if self.executor_cores and self.task_cpus > self.executor_cores:
+            raise ValueError("task_cpus is more than an executor has: executor_cores")
         return self
 
 

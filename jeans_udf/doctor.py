@@ -45,8 +45,8 @@ class Finding:
 def examine(config: TaggingConfig) -> list[Finding]:
     """All findings, in the order in which a job would stumble over them."""
     looks: tuple[Callable[[], list[Finding]], ...] = (
-        _python, _java, _jars, _packages, _detectron2, _gpu, _memory,
-        lambda: _engine(config), lambda: _bundle(config),
+        _python, _java, _jars, _packages, _detectron2,
+        lambda: _gpu(config), _memory, lambda: _engine(config), lambda: _bundle(config),
     )  # fmt: skip
     return [finding for look in looks for finding in look()]
 
@@ -66,7 +66,7 @@ def _java() -> list[Finding]:
         try:
             done = subprocess.run([command, "-version"], capture_output=True, text=True, timeout=30)
             told = done.stderr
-        except OSError:
+        except (OSError, subprocess.SubprocessError):
             pass
     version = re.search(r'version "(\d+)[^"]*"', told)
     if version is None:
@@ -112,12 +112,17 @@ def _detectron2() -> list[Finding]:
     return [Finding("detectron2", "not installed", "wrong", advice)]
 
 
-def _gpu() -> list[Finding]:
+def _gpu(config: TaggingConfig) -> list[Finding]:
     try:
         import torch
     except ImportError:
         return []
     if not torch.cuda.is_available():
+        device = config.device
+        for key, value in (("kind", "cuda"), ("precision", "fp16")):
+            if getattr(device, key) == value:
+                advice = f"device.{key}={value} wants one here: right for a driver alone"
+                return [Finding("GPU", "torch sees none", "wrong", advice)]
         return [Finding("GPU", "torch sees none", "note", "the models run on the CPU")]
     findings = []
     for number in range(torch.cuda.device_count()):

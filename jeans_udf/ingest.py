@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import socket
 import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,7 +16,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from jeans_udf import tables
-from jeans_udf.errors import TableError
+from jeans_udf.errors import JeansError, TableError
 from jeans_udf.listing import SourceFile
 from jeans_udf.schemas import PRODUCT_IMAGES
 from jeans_udf.table_names import Table
@@ -228,6 +229,11 @@ def _frames(
 
 
 def _read(path: str, max_bytes: int) -> bytes | None:
+    """The file's bytes; None where it is no file any more, or too large.
+
+    Raises `JeansError` for one that the driver can read and this machine cannot: a row without
+    bytes would take the place of one with them.
+    """
     try:
         # Not blocking: the name may have become a pipe since it was listed.
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -235,6 +241,12 @@ def _read(path: str, max_bytes: int) -> bytes | None:
             if not stat.S_ISREG(os.fstat(handle).st_mode):
                 return None
             data = file.read(max_bytes + 1)
-    except OSError:
-        return None
+    except OSError as error:
+        # Gone since it was listed: its folder is still there.
+        if isinstance(error, FileNotFoundError) and os.path.isdir(os.path.dirname(path)):
+            return None
+        raise JeansError(
+            f"{path}: {socket.gethostname()} cannot read it ({error.strerror}), the driver can; "
+            "executors need the same folder at the same path, and nothing was written"
+        ) from None
     return None if len(data) > max_bytes else data

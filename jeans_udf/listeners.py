@@ -7,6 +7,7 @@ is a line on standard error and never costs a run.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
-from jeans_udf.errors import ConfigError
+from jeans_udf.errors import EXIT_OK, EXIT_OVER_LIMIT, ConfigError
 from jeans_udf.runs import Run, Tally
 
 SOURCE = "jeans_udf"
@@ -26,6 +27,8 @@ class JsonLines:
 
     def __init__(self, path: str) -> None:
         self.path = Path(path)
+        if "://" in path:
+            raise ConfigError(f"--metrics {path}: wanted a file of the driver's machine")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.open("a").close()
@@ -70,6 +73,15 @@ class SparkMetrics:
         """Nothing: the last batch has said it all."""
 
 
+def spark_metrics(spark: SparkSession) -> tuple[SparkMetrics, ...]:
+    """The gauges; none where a vendor's Spark does not have the classes for them."""
+    try:
+        return (SparkMetrics(spark),)
+    except Exception as error:  # of the JVM, in many kinds
+        print(f"no gauges in Spark's metrics: {type(error).__name__}", file=sys.stderr)
+        return ()
+
+
 class MlflowRun:
     """An MLflow run for each run: configuration, counts, rates, drift."""
 
@@ -88,11 +100,17 @@ class MlflowRun:
     def ended(self, run: Run) -> None:
         values = run_values(run)
         self.mlflow.set_experiment(self.experiment)
-        with self.mlflow.start_run(run_name=run.run_id):
+        # MLflow's own word for a run that did not do its work; over a limit (3) it did.
+        failed = run.exit_code not in (EXIT_OK, EXIT_OVER_LIMIT)
+        self.mlflow.start_run(run_name=run.run_id)
+        try:
+            self.mlflow.set_tags({"exit_code": str(run.exit_code), "error": run.error or ""})
             names = ("kind", "model_version", "bundle_sha256", "config_sha256", "source")
             self.mlflow.log_params({name: values[name] for name in names})
             self.mlflow.log_metrics(dict(_numbers(values)))
             self.mlflow.log_dict(run.config.model_dump(mode="json"), "tagging.yaml")
+        finally:
+            self.mlflow.end_run("FAILED" if failed else "FINISHED")
 
 
 def batch_values(tally: Tally, seconds: float) -> dict[str, Any]:

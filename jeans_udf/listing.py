@@ -63,10 +63,10 @@ def list_folder(folder: Path) -> Files:
     root = folder.resolve()
     for path in _walk(root, found.notices):
         relative = path.relative_to(root).as_posix()
-        state = path.stat()
+        size, moment = _state(path)
         product = relative.split("/")[0] if "/" in relative else path.stem
         found.files.append(
-            SourceFile(relative, product, str(path), state.st_size, _moment(state.st_mtime))
+            SourceFile(relative, product, str(path), size, moment)
         )
     return found
 
@@ -155,7 +155,7 @@ def _state(path: Path) -> tuple[int | None, datetime | None]:
         state = path.stat()
     except (OSError, ValueError):
         return None, None
-    if not stat.S_ISREG(state.st_mode):
+    if not stat.S_ISREG(state.st_mode) or not os.access(path, os.R_OK):
         return None, None
     return state.st_size, _moment(state.st_mtime)
 

@@ -196,7 +196,7 @@ class Flow:
 
     def _compare(self, images: DataFrame, name: str) -> None:
         self.spark.sparkContext.setJobDescription(
-            f"run {self.batch.run.run_id[:8]}, {name}: what changed"
+            f"run {self.batch.run.run_id}, {name}: what changed"
         )
         folder = f"{self.work.staging}/{self.work.key}/{name}"
         status = tables.read_table(self.spark, self.catalog.image_status)

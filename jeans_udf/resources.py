@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pyspark import SparkConf
 from pyspark.resource import (
     ExecutorResourceRequests,
     ResourceProfile,
@@ -14,14 +15,17 @@ from jeans_udf.config import Stage
 from jeans_udf.errors import ConfigError
 
 GPU = "gpu"
+NVIDIA = "nvidia.com"
+"""Kubernetes asks for ``nvidia.com/gpu``, and starts no pod for a profile without a vendor."""
 
 
 def pixel_profile(spark: SparkSession, stage: Stage) -> ResourceProfile | None:
     """The profile that ``stage`` asks for; None where it asks for nothing.
 
     With requests for tasks alone the application's executors run the pass, each task with its
-    share; with requests for executors, Spark starts executors for the pass and lets them go after
-    it, which takes dynamic allocation. Raises `ConfigError` where Spark would fail in the middle.
+    share, which takes a fixed number of them; with requests for executors, Spark starts executors
+    for the pass and lets all go but spark.dynamicAllocation.minExecutors of them after it, which
+    takes dynamic allocation. Raises `ConfigError` where Spark would fail in the middle, or wait.
     https://spark.apache.org/docs/latest/configuration.html#stage-level-scheduling-overview
     """
     if not stage.asks:
@@ -32,7 +36,19 @@ def pixel_profile(spark: SparkSession, stage: Stage) -> ResourceProfile | None:
             "stage: a local master has one executor for everything; leave stage.* out, or submit "
             "to a cluster (docs/platforms.md)"
         )
-    if stage.asks_executors and conf.get("spark.dynamicAllocation.enabled", "false") != "true":
+    dynamic = conf.get("spark.dynamicAllocation.enabled", "false") == "true"
+    if dynamic and not stage.asks_executors:
+        raise ConfigError(
+            "stage.task_*: under dynamic allocation Spark starts a second set of executors for "
+            "these; set spark.dynamicAllocation.enabled=false and spark.executor.instances, or "
+            "ask for executors of their own by stage.executor_*"
+        )
+    if stage.task_gpus and not stage.asks_executors and not _gpus(conf):
+        raise ConfigError(
+            "stage.task_gpus: the application's executors have no GPU; set "
+            "spark.executor.resource.gpu.amount (conf/spark/gpu.conf)"
+        )
+    if stage.asks_executors and not dynamic:
         raise ConfigError(
             "stage.executor_*: executors of their own come and go by dynamic allocation; set "
             "spark.dynamicAllocation.enabled=true, or leave these out and keep stage.task_*"
@@ -43,16 +59,28 @@ def pixel_profile(spark: SparkSession, stage: Stage) -> ResourceProfile | None:
         tasks.resource(GPU, stage.task_gpus)
     builder = ResourceProfileBuilder().require(tasks)
     if stage.asks_executors:
-        builder = builder.require(_executors(stage))
+        vendor = str(conf.get("spark.executor.resource.gpu.vendor", NVIDIA))
+        builder = builder.require(_executors(stage, vendor))
     return builder.build
 
 
-def _executors(stage: Stage) -> ExecutorResourceRequests:
+def gpu_share(spark: SparkSession, stage: Stage) -> float:
+    """The part of a GPU's memory that a task of the pass may take; 1 where it has one alone."""
+    conf = spark.sparkContext.getConf()
+    share = stage.task_gpus or float(str(conf.get("spark.task.resource.gpu.amount", "1")))
+    return min(1.0, share)
+
+
+def _gpus(conf: SparkConf) -> bool:
+    return float(str(conf.get("spark.executor.resource.gpu.amount", "0"))) > 0
+
+
+def _executors(stage: Stage, vendor: str) -> ExecutorResourceRequests:
     executors = ExecutorResourceRequests()
     executors.cores(stage.executor_cores)
     executors.memory(stage.executor_memory)
     if stage.executor_overhead:
         executors.memoryOverhead(stage.executor_overhead)
     if stage.executor_gpus:
-        executors.resource(GPU, stage.executor_gpus, stage.discovery_script)
+        executors.resource(GPU, stage.executor_gpus, stage.discovery_script, vendor)
     return executors

@@ -41,10 +41,23 @@ def recorded(
     Raises `BusyError` when another run is at work after ``wait_seconds``.
     """
     run.run_id = free_run_id(spark, table, run.run_id)
+    try:
+        with _its_turn(spark, table, work, run, wait_seconds):
+            yield run
+    finally:
+        # The output is free by now: a listener that is slow holds nobody up.
+        if run.exit_code is not None:
+            run.tell_end()
+
+
+@contextmanager
+def _its_turn(
+    spark: SparkSession, table: Table, work: str, run: Run, wait_seconds: float
+) -> Iterator[None]:
     with Heartbeat(spark, work, run.run_id) as beat:
         take_turn(spark, table, work, run, str(beat.driver), wait_seconds)
         try:
-            yield run
+            yield
         except BaseException as error:
             run.finish(error)
             try:
@@ -53,7 +66,11 @@ def recorded(
                 print(f"run {run.run_id}: its row in {table} stays open: {second}", file=sys.stderr)
             raise
         run.finish()
-        end_row(spark, table, run)
+        try:
+            end_row(spark, table, run)
+        except BaseException as error:
+            run.finish(error)
+            raise
 
 
 def free_run_id(spark: SparkSession, table: Table, wanted: str) -> str:

@@ -135,8 +135,11 @@ class Run:
             self.exit_code = EXIT_OVER_LIMIT
         else:
             self.exit_code = EXIT_OK
-        self._tell("ended")
         return self.exit_code
+
+    def tell_end(self) -> None:
+        """Tell the listeners, once the run's row says the same."""
+        self._tell("ended")
 
     def _tell(self, event: str, *about: Any) -> None:
         for listener in self.listeners:

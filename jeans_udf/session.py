@@ -90,7 +90,8 @@ def build_session(
     chosen = asked.get("spark.master") or submitted.get("spark.master") or f"local[{cores},4]"
 
     settings = dict(COMMON_SETTINGS)
-    if not _has_delta():
+    # Databricks' runtimes have a Delta and a catalog of their own, which must stay.
+    if not _on_databricks():
         settings |= DELTA_SETTINGS | _jar_settings(submitted, asked)
     if chosen.startswith("local"):
         settings |= LOCAL_SETTINGS
@@ -106,14 +107,19 @@ def build_session(
     return builder.getOrCreate()
 
 
+def stop_session(spark: SparkSession) -> None:
+    """End the session at a job's end; on Databricks the tasks of a job share one, which stays."""
+    if not _on_databricks():
+        spark.stop()
+
+
 def delta_jars(folder: Path = DEFAULT_JAR_FOLDER) -> list[Path]:
     """The jars that setup fetched; empty when Delta's own is not among them."""
     jars = sorted(folder.glob("*.jar"))
     return jars if any("delta-spark" in jar.name for jar in jars) else []
 
 
-def _has_delta() -> bool:
-    """Databricks' runtimes have a Delta and a catalog of their own, which must stay."""
+def _on_databricks() -> bool:
     return "DATABRICKS_RUNTIME_VERSION" in os.environ
 
 

@@ -140,7 +140,6 @@ def ensure_table(
         _add_columns(spark, table, columns)
         require_columns(spark, table, columns, exactly=True, hint=hint)
         require_plain_reader(spark, table)
-        _renew_comments(spark, table, columns)
         return
     builder = DeltaTable.createIfNotExists(spark)
     builder = builder.location(table.text) if table.is_path else builder.tableName(table.text)
@@ -163,7 +162,7 @@ def _add_columns(spark: SparkSession, table: Table, columns: T.StructType) -> No
     spark.sql(f"ALTER TABLE {table.sql} ADD COLUMNS ({told})")
 
 
-def _renew_comments(spark: SparkSession, table: Table, columns: T.StructType) -> None:
+def renew_comments(spark: SparkSession, table: Table, columns: T.StructType) -> None:
     """Comments follow the vocabulary, since views and readers go by them."""
     present = read_table(spark, table).schema
     for field in columns:

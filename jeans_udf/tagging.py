@@ -14,10 +14,10 @@ from jeans_udf.bundle import Bundle
 from jeans_udf.bundle_places import places_of
 from jeans_udf.commit import versions_of
 from jeans_udf.config import TaggingConfig
-from jeans_udf.listeners import SparkMetrics
+from jeans_udf.listeners import spark_metrics
 from jeans_udf.pipeline import PLAIN, Refresh, open_catalog, tag_catalog
 from jeans_udf.progress import Counters, Display
-from jeans_udf.resources import pixel_profile
+from jeans_udf.resources import gpu_share, pixel_profile
 from jeans_udf.run_log import measure_drift, recorded
 from jeans_udf.runs import Listener, Run
 from jeans_udf.schemas import garments_schema
@@ -28,6 +28,10 @@ from jeans_udf.thresholds import detector_identity
 from jeans_udf.udf import tag_images
 from jeans_udf.views.publishing import publish_views, remembered
 from jeans_udf.vocabulary import Vocabulary
+
+
+NO_VIEWS = ("MISSING_CATALOG_ABILITY", "UNSUPPORTED_FEATURE")
+"""How Spark begins the names of its errors for a catalog without views."""
 
 
 def run_tagging(
@@ -52,16 +56,16 @@ def run_tagging(
     """
     run = Run(str(source), bundle.model_version, bundle.manifest_sha256, config)
     run.detector = detector_identity(bundle, config)
-    run.listeners = (SparkMetrics(spark), *listeners)
+    run.listeners = (*spark_metrics(spark), *listeners)
     if run_id is not None:
         run.run_id = run_id
     counters = Counters(spark.sparkContext)
-    profile = pixel_profile(spark, config.stage)
+    profile, share = pixel_profile(spark, config.stage), gpu_share(spark, config.stage)
 
     def tag(images: DataFrame) -> DataFrame:
         places, words = places_of(bundle.directory), bundle.vocabulary
         return tag_images(
-            images, places, bundle.manifest_sha256, config, words, counters, profile
+            images, places, bundle.manifest_sha256, config, words, counters, profile, share
         )
 
     images = open_source(spark, source)
@@ -90,6 +94,8 @@ def carry_out(
     with recorded(spark, catalog.tagging_runs, work, run, wait_seconds=wait_seconds):
         # Every line that an executor logs while it works for this run then names it.
         spark.sparkContext.setLocalProperty("mdc.run_id", run.run_id)
+        # Not before the run has its turn: until then the tables are another run's.
+        tables.renew_comments(spark, catalog.garments, garments_schema(vocabulary))
         run.tables_before = versions_of(spark, catalog)
         tag_catalog(spark, source, output, run, tag, vocabulary, run.config, display, refresh)
         measure_drift(spark, catalog.tagging_runs, run, vocabulary)
@@ -97,10 +103,12 @@ def carry_out(
 
 
 def _publish(spark: SparkSession, output: Output, vocabulary: Vocabulary) -> None:
-    """The views, as they were last asked for; the tables are whole without them."""
+    """The views, as they were last asked for; where the catalog keeps none, it is only told."""
     try:
         publish_views(spark, output, garments_schema(vocabulary), remembered(spark, output))
-    except AnalysisException as error:  # not every catalog keeps views
+    except AnalysisException as error:
+        if not (error.getCondition() or "").startswith(NO_VIEWS):
+            raise
         first = str(error).strip().splitlines()[0]
         print(
             f"the views could not be published: {first}\n"

@@ -29,6 +29,10 @@ OUTPUT_BYTES = 32_000_000
 OUTPUT_SECONDS = 20.0
 """Longest wait for a frame to fill: Spark takes a silent worker for a hanging one."""
 
+CUDA_BYTES = 2_500_000_000
+"""Allowed on a GPU besides isolation.max_memory_bytes: CUDA's libraries and context, in the host's
+memory. Room, not a measurement."""
+
 _SUPERVISORS: dict[tuple[tuple[str, ...], str, str, int, str | None], Supervisor] = {}
 """The process with this Python worker's models, by all that decides its answers: opened once."""
 
@@ -41,6 +45,7 @@ def tag_images(
     vocabulary: Vocabulary,
     count: Callable[[int, int, dict[str, int]], None] | None = None,
     profile: ResourceProfile | None = None,
+    gpu_share: float = 1.0,
 ) -> DataFrame:
     """``images`` to rows of `schemas.staged_schema`.
 
@@ -49,13 +54,14 @@ def tag_images(
     ``bundle_sha256`` and keep the models for the worker's life, in a process of their own
     (`isolation`).
     ``count(images, garments, rejected by reason)`` is called in the workers for the progress
-    display. ``profile`` is what the stage's tasks get (`resources.pixel_profile`).
+    display. ``profile`` is what the stage's tasks get (`resources.pixel_profile`), ``gpu_share``
+    how much of a GPU's memory one may take.
     """
     schema = staged_schema(vocabulary)
     columns = schema.names
 
     def tag(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-        supervisor = _supervisor(bundle_places, bundle_sha256, config, schema)
+        supervisor = _supervisor(bundle_places, bundle_sha256, config, schema, gpu_share)
         for rows in _bounded(supervisor.tag(_source_images(frames))):
             if count is not None:
                 count(*_counts(rows))
@@ -66,7 +72,11 @@ def tag_images(
 
 
 def _supervisor(
-    places: tuple[str, ...], sha256: str, config: TaggingConfig, schema: T.StructType
+    places: tuple[str, ...],
+    sha256: str,
+    config: TaggingConfig,
+    schema: T.StructType,
+    gpu_share: float,
 ) -> Supervisor:
     context = TaskContext.get()
     given = context.resources().get("gpu") if context is not None else None
@@ -75,12 +85,16 @@ def _supervisor(
     threads = config.device.threads or (context.cpus() if context else os.cpu_count() or 1)
     key = (places, sha256, config.digest(), threads, gpu)
     if key not in _SUPERVISORS:
-        for other in _SUPERVISORS.values():
-            other.close()
-        _SUPERVISORS.clear()
+        # Of an executor's several GPUs a worker may meet each in turn: all stay open.
+        for other in [other for other in _SUPERVISORS if other[:-1] != key[:-1]]:
+            _SUPERVISORS.pop(other).close()
+        limits = config.isolation
+        if gpu is not None or config.device.kind == "cuda":
+            more = limits.max_memory_bytes + CUDA_BYTES
+            limits = limits.model_copy(update={"max_memory_bytes": more})
         _SUPERVISORS[key] = Supervisor(
-            partial(open_tagger, places, sha256, config, threads, gpu),
-            config.isolation,
+            partial(open_tagger, places, sha256, config, threads, gpu, gpu_share),
+            limits,
             partial(lost_row, schema, config.images),
             sound_image(),
         )

@@ -17,7 +17,7 @@ RESERVED = frozenset(
     "garment_id image_id product_id garment_no category score box mask mask_area attributes "
     "attribute_scores image_sha256 model_version run_id tagged_at "
     "crop crop_width crop_height width height images garments place all "
-    "reviewed confidence weakest model mask_score".split()
+    "reviewed confidence weakest model mask_score model_score status answers".split()
 )
 """Names that no group may take: columns of garments, and of what is joined to them on the way, and
 ``all``, the figures of all groups together."""

@@ -30,7 +30,7 @@ from jeans_udf.report.console import Steps, text_table
 from jeans_udf.report.page import plain_text, write_page
 from jeans_udf.report.read import ReportOptions, read_report
 from jeans_udf.runs import Run
-from jeans_udf.session import build_session
+from jeans_udf.session import build_session, stop_session
 from jeans_udf.table_names import Output, Table, parse_output, parse_table
 from jeans_udf.tagging import run_tagging
 from jeans_udf.views.publishing import create_views, garments_of
@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             done = run_demo(spark, work, options.images, options.set, steps)
         finally:
-            spark.stop()
+            stop_session(spark)
     except UsageError as error:
         print(f"demo: {error}", file=sys.stderr)
         return EXIT_USAGE

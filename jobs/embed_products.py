@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 
 from jeans_udf.config import load_section
-from jeans_udf.embedding.config import EmbeddingConfig
+from jeans_udf.embedding.config import PACKAGED, EmbeddingConfig
 from jeans_udf.embedding.encoders import encoder_digest, local_folder
 from jeans_udf.embedding.refresh import refresh_embeddings
 from jeans_udf.embedding.texts import product_texts
 from jeans_udf.errors import EXIT_OK, ConfigError, carried_out
-from jeans_udf.session import build_session
+from jeans_udf.session import build_session, stop_session
 from jeans_udf.sources import open_source
 from jeans_udf.table_names import parse_output, parse_table
 from jeans_udf.views.publishing import Publication, create_views, garments_of
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def embed(options: argparse.Namespace) -> int:
     config = load_section(EmbeddingConfig, options.config, options.set)
     source, output = parse_table(options.source), parse_output(options.output)
-    if os.path.isdir(config.encoder):
+    if config.encoder != PACKAGED and os.path.isdir(config.encoder):
         # Executors have other working directories.
         config = config.model_copy(update={"encoder": os.path.abspath(config.encoder)})
     digest = encoder_digest(local_folder(config.encoder, config.allow_hub))
@@ -90,7 +90,7 @@ def embed(options: argparse.Namespace) -> int:
             with_similar=not options.without_similar,
         )  # fmt: skip
     finally:
-        spark.stop()
+        stop_session(spark)
     similar = "as they were" if done.similar_rows is None else f"{done.similar_rows} rows"
     print(
         f"Embedded with {done.embedder}\n"

@@ -11,7 +11,7 @@ from jeans_udf import tables
 from jeans_udf.config import load_config
 from jeans_udf.errors import EXIT_OK, ConfigError, carried_out
 from jeans_udf.review.export import export, wanted_images
-from jeans_udf.session import build_session
+from jeans_udf.session import build_session, stop_session
 from jeans_udf.sources import open_source
 from jeans_udf.table_names import parse_output, parse_table
 from jeans_udf.views.groups import groups_of
@@ -93,7 +93,7 @@ def write(options: argparse.Namespace) -> int:
         done = export(images, wanted, groups_of(garments), options.to, config.images)
         done.ignored = spark.table("ignored_overrides").count()
     finally:
-        spark.stop()
+        stop_session(spark)
     print(f"{done.photos} photos with {done.garments} garments, {done.corrected} of them corrected "
           f"by people: {options.to}")  # fmt: skip
     if done.without_mask:

@@ -14,7 +14,7 @@ from rich.table import Table as TextTable
 from jeans_udf.errors import EXIT_OK, EXIT_USAGE, UsageError
 from jeans_udf.ingest import Ingested, Reading, ingest
 from jeans_udf.listing import Files, list_folder, read_listing
-from jeans_udf.session import build_session
+from jeans_udf.session import build_session, stop_session
 from jeans_udf.table_names import parse_table
 
 MORE = """\
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             reading = Reading(not options.keep_paths, options.max_bytes)
             done = ingest(spark, table, found.files, reading, mirror=options.mirror)
         finally:
-            spark.stop()
+            stop_session(spark)
     except UsageError as error:
         print(f"ingest_images: {error}", file=sys.stderr)
         return EXIT_USAGE

@@ -11,10 +11,17 @@ from pyspark.sql import SparkSession
 
 from jeans_udf import tables
 from jeans_udf.errors import EXIT_OK, ConfigError, carried_out
-from jeans_udf.session import build_session
+from jeans_udf.session import build_session, stop_session
 from jeans_udf.table_names import Output, parse_output
 from jeans_udf.views.dbt import schema_yml
-from jeans_udf.views.publishing import Before, Publication, garments_of, publish_views
+from jeans_udf.views.publishing import (
+    Before,
+    Publication,
+    garments_of,
+    present,
+    publish_views,
+    remembered,
+)
 
 MORE = """\
 tag_catalog.py publishes the views by itself; this job is for other places and further views. Of the
@@ -56,13 +63,14 @@ def parser() -> argparse.ArgumentParser:
     add("--output", required=True, metavar="DIR_OR_SCHEMA",
         help="where tag_catalog.py has written its tables")  # fmt: skip
     add("--into", metavar="SCHEMA", help="schema or catalog.schema that is to hold the views")
-    add("--least-confidence", type=float, default=0.5, metavar="SCORE",
-        help="low_confidence shows garments with a score below this (default 0.5)")  # fmt: skip
+    add("--least-confidence", type=float, metavar="SCORE", help="low_confidence shows garments "
+        "with a score below this (default: as before, at first 0.5)")  # fmt: skip
     sides = parser.add_mutually_exclusive_group()
     sides.add_argument("--compare-with", metavar="DIR_OR_SCHEMA",
                        help="model_diff: another output, as the side before")  # fmt: skip
     sides.add_argument("--before-run", metavar="RUN_ID",
                        help="model_diff: this output as it was before a run")  # fmt: skip
+    sides.add_argument("--without-diff", action="store_true", help="no model_diff any more")
     add("--dbt", metavar="FILE", help="also write a dbt schema.yml of the tables and views")
     return parser
 
@@ -73,8 +81,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def publish(options: argparse.Namespace) -> int:
-    if not 0 <= options.least_confidence <= 1:
-        raise ConfigError(f"--least-confidence {options.least_confidence}: wanted 0 to 1")
+    least = options.least_confidence
+    if least is not None and not 0 <= least <= 1:
+        raise ConfigError(f"--least-confidence {least}: wanted 0 to 1")
     output = parse_output(options.output)
     into = parse_output(options.into) if options.into is not None else None
     if into is not None and into.is_path:
@@ -85,15 +94,18 @@ def publish(options: argparse.Namespace) -> int:
     spark = build_session("publish_views")
     try:
         garments = garments_of(spark, output)
-        before = side_before(spark, output, options)
+        # What is not said stays as it was said the last time.
+        last = remembered(spark, into or output)
+        before = None if options.without_diff else side_before(spark, output, options) or last.before
         publication = Publication(
-            into=into, least_confidence=options.least_confidence, before=before
-        )
+            into=into, least_confidence=last.least_confidence if least is None else least,
+            before=before,
+        )  # fmt: skip
         names = publish_views(spark, output, garments, publication)
         if options.dbt is not None:
             Path(options.dbt).write_text(schema_yml(output, garments, publication), "utf-8")
     finally:
-        spark.stop()
+        stop_session(spark)
     where = "" if (into or output).is_path is False else f" in {output.text}/views.sql"
     print(f"{len(names)} views{where}:")
     for name in names:
@@ -110,7 +122,8 @@ def side_before(
     if options.compare_with is not None:
         other = parse_output(options.compare_with)
         told = f"{other.text} before, {output.text} after"
-        return Before(other, told=told, garments=garments_of(spark, other))
+        garments_of(spark, other)
+        return present(spark, Before(other, told=told))
     if options.before_run is None:
         return None
     runs = tables.read_table(spark, output.table("tagging_runs"))
@@ -124,7 +137,13 @@ def side_before(
             + ", ".join(known[-10:])
         )
     told = f"before run {rows[0].run_id}, and now"
-    return Before(output, dict(rows[0].tables_before), told)
+    before = present(spark, Before(output, dict(rows[0].tables_before), told))
+    if before is None:
+        raise ConfigError(
+            f"--before-run {options.before_run}: the tables of that time can be read no more, as "
+            "after a VACUUM or delta.deletedFileRetentionDuration"
+        )
+    return before
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from jeans_udf.errors import EXIT_OK, EXIT_USAGE, ConfigError, UsageError
 from jeans_udf.labels.dropping import add_drop_faulty, dropped_codes
 from jeans_udf.report.page import write_page
 from jeans_udf.report.read import ReportOptions, read_report
-from jeans_udf.session import build_session
+from jeans_udf.session import build_session, stop_session
 from jeans_udf.table_names import parse_output, parse_table
 
 MOST_SAMPLES = 2_000
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             report = read_report(spark, source, output, config.images, wanted)
         finally:
-            spark.stop()
+            stop_session(spark)
         file = write_page(report, options.html)
     except UsageError as error:
         print(f"report: {error}", file=sys.stderr)

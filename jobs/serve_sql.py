@@ -12,7 +12,7 @@ from pyspark.sql import SparkSession
 
 from jeans_udf import tables
 from jeans_udf.errors import EXIT_OK, ConfigError, carried_out
-from jeans_udf.session import build_session
+from jeans_udf.session import build_session, stop_session
 from jeans_udf.table_names import Output, parse_output
 from jeans_udf.views.publishing import Publication, create_views, garments_of
 
@@ -89,7 +89,7 @@ def serve(options: argparse.Namespace) -> int:
         over.wait()
         started.stop()
     finally:
-        spark.stop()
+        stop_session(spark)
     return EXIT_OK
 
 

@@ -26,7 +26,7 @@ from jeans_udf.progress import print_summary
 from jeans_udf.rollback import rollback
 from jeans_udf.run_status import print_state, read_state
 from jeans_udf.runs import Listener, Run
-from jeans_udf.session import build_session
+from jeans_udf.session import build_session, stop_session
 from jeans_udf.sources import open_source
 from jeans_udf.table_names import Output, parse_output, parse_table
 from jeans_udf.tagging import run_tagging
@@ -143,7 +143,7 @@ def tag(options: argparse.Namespace) -> int:
             listeners=listeners,
         )  # fmt: skip
     finally:
-        spark.stop()
+        stop_session(spark)
     print_summary(run, output)
     for limit in run.over_limits():
         print(f"tag_catalog: {limit}; the rows are written: look at them, and go back with "

@@ -5,7 +5,9 @@
 set -euo pipefail
 
 if [ -n "${CUDA_VISIBLE_DEVICES+set}" ]; then
-    count="$(tr -cd '[:alnum:],-' <<<"$CUDA_VISIBLE_DEVICES" | tr ',' '\n' | grep -c . || true)"
+    # As CUDA reads it: the list ends at the first entry that can be no GPU, as -1 or NoDevFiles.
+    count="$(tr -cd '[:alnum:],-' <<<"$CUDA_VISIBLE_DEVICES" | tr ',' '\n' |
+        awk '!/^([0-9]+|GPU-.+|MIG-.+)$/ { exit } { count++ } END { print count + 0 }')"
 else
     count="$(nvidia-smi --query-gpu=index --format=csv,noheader | grep -c .)" || {
         echo "find_gpus.sh: nvidia-smi lists no GPU on $(hostname)" >&2

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -54,14 +54,26 @@ def read_deltalake(table: str) -> Rows:
     return DeltaTable(table).to_pyarrow_table().to_pylist()
 
 
-def digests(rows: Rows, key: str) -> dict[str, str]:
-    """SHA-256 of every column, its values in the order of the key, names parted by spaces."""
+def digests(rows: Rows, key: str, single: Collection[str] = ()) -> dict[str, str]:
+    """SHA-256 of every column, its values in the order of the key, names parted by spaces.
+
+    Columns in ``single`` hold single floats that came as text: equal where these are.
+    """
     names = key.split()
+    rows = [
+        row | {name: rounded(row[name]) for name in single if row[name] is not None} for row in rows
+    ]
     rows = sorted(rows, key=lambda row: [row[name] for name in names])
     return {
         name: hashlib.sha256(json.dumps([plain(row[name]) for row in rows]).encode()).hexdigest()
         for name in sorted(rows[0])
     }
+
+
+def rounded(value: float) -> float:
+    """The single float that is nearest, as a double."""
+    (found,) = struct.unpack("<f", struct.pack("<f", value))
+    return float(found)
 
 
 def plain(value: Any) -> Any:

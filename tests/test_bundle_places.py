@@ -24,11 +24,14 @@ def test_a_relative_bundle_is_also_looked_for_in_the_executors_own_folder(
         (folder / "own").mkdir(parents=True)
     monkeypatch.chdir(driver)
     places = places_of(Path("own"))
-    assert places == (f"{driver}/own/", "own/")
+    assert places == ("own/", f"{driver}/own/")
     monkeypatch.chdir(executor)
+    assert place_here(places) == "own/"
+    (executor / "own").rmdir()
     assert place_here(places) == f"{driver}/own/"
     (driver / "own").rmdir()
-    assert place_here(places) == "own/"
+    # Where it is missing everywhere, the driver's path is what the error will name.
+    assert place_here(places) == f"{driver}/own/"
 
 
 def test_an_absolute_bundle_is_at_one_place_only(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ import pytest
 from pyspark.sql import SparkSession
 
 from jeans_udf import tables
-from jeans_udf.errors import TableError
-from jeans_udf.ingest import Ingested, Reading, _parts, ingest
+from jeans_udf.errors import JeansError, TableError
+from jeans_udf.ingest import Ingested, Reading, _parts, _read, ingest
 from jeans_udf.listing import SourceFile, list_folder, read_listing
 from jeans_udf.table_names import Table, parse_table
 
@@ -95,3 +95,15 @@ def test_parts_are_bounded_in_bytes() -> None:
     ]
     assert [[f.image_id for f in part] for part in _parts(millions)] == [["0"], ["1"], ["2"], ["3"]]
     assert [len(part) for part in _parts(files)] == [4]
+
+
+def test_an_executor_without_the_folder_fails_instead_of_emptying_rows(tmp_path: Path) -> None:
+    file = tmp_path / "photos" / "a.jpg"
+    file.parent.mkdir()
+    file.write_bytes(b"bytes")
+    assert _read(str(file), 100) == b"bytes" and _read(str(file), 4) is None
+    file.unlink()
+    assert _read(str(file), 100) is None, "gone since it was listed"
+    file.parent.rmdir()
+    with pytest.raises(JeansError, match="cannot read it .*, the driver can"):
+        _read(str(file), 100)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +14,7 @@ from pyspark.sql import SparkSession
 
 from jeans_udf.config import TaggingConfig
 from jeans_udf.errors import ConfigError
-from jeans_udf.listeners import JsonLines, MlflowRun, SparkMetrics
+from jeans_udf.listeners import JsonLines, MlflowRun, SparkMetrics, spark_metrics
 from jeans_udf.runs import Listener, Run, Tally
 
 TALLY = Tally(
@@ -35,8 +34,11 @@ def test_a_line_for_each_batch_and_one_for_the_run(tmp_path: Path) -> None:
     run.add(TALLY, 5.0)
     run.add(TALLY, 5.0)
     run.finish()
+    run.tell_end()
     # Another run appends.
-    a_run(JsonLines(str(file))).finish(ValueError("no disk"))
+    other = a_run(JsonLines(str(file)))
+    other.finish(ValueError("no disk"))
+    other.tell_end()
     first, second, whole, failed = map(json.loads, file.read_text().splitlines())
     assert {first["event"], second["event"]} == {"batch"} and first["run_id"] == "r1"
     assert (first["images"], first["seconds"], first["stage_seconds"]) == (10, 5.0, {"detect": 2.5})
@@ -51,6 +53,8 @@ def test_a_file_that_cannot_be_written_is_told_before_anything_starts(tmp_path: 
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match="--metrics .*cannot be written"):
         JsonLines(str(tmp_path / "file" / "metrics.jsonl"))
+    with pytest.raises(ConfigError, match="a file of the driver's machine"):
+        JsonLines("s3a://bucket/metrics.jsonl")
 
 
 def test_a_listener_that_fails_costs_no_run(capsys: pytest.CaptureFixture[str]) -> None:
@@ -63,6 +67,7 @@ def test_a_listener_that_fails_costs_no_run(capsys: pytest.CaptureFixture[str]) 
     run = a_run(Deaf())
     run.add(TALLY, 1.0)
     assert run.finish() == 0 and run.images == 10
+    run.tell_end()
     assert "run r1: Deaf: OSError: the server is gone" in capsys.readouterr().err
 
 
@@ -84,11 +89,19 @@ def test_sparks_metrics_system_has_the_counts(spark: SparkSession) -> None:
     }  # fmt: skip
 
 
+def test_a_spark_without_the_classes_costs_no_run(capsys: pytest.CaptureFixture[str]) -> None:
+    bare: Any = SimpleNamespace(sparkContext=SimpleNamespace(_jsc=None, _jvm=None))
+    assert spark_metrics(bare) == ()
+    assert "no gauges in Spark's metrics" in capsys.readouterr().err
+
+
 def test_mlflow_gets_numbers_and_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
     said: dict[str, Any] = {}
     fake = SimpleNamespace(
         set_experiment=lambda name: said.update(experiment=name),
-        start_run=lambda run_name: nullcontext(said.update(name=run_name)),
+        start_run=lambda run_name: said.update(name=run_name),
+        set_tags=lambda values: said.update(tags=values),
+        end_run=lambda status: said.update(status=status),
         log_params=lambda values: said.update(params=values),
         log_metrics=lambda values: said.update(metrics=values),
         log_dict=lambda values, file: said.update({file: values}),
@@ -97,11 +110,16 @@ def test_mlflow_gets_numbers_and_configuration(monkeypatch: pytest.MonkeyPatch) 
     run = a_run(MlflowRun("catalog"))
     run.add(TALLY, 5.0)
     run.finish()
+    run.tell_end()
     assert (said["experiment"], said["name"]) == ("catalog", "r1")
     assert said["params"]["model_version"] == "m-1"
     assert said["metrics"]["status_counts.rejected"] == 1.0
     assert said["metrics"]["drift.wash"] == 0.125 and said["metrics"]["images_per_second"] == 2.0
     assert said["tagging.yaml"]["bundle"] == "default"
+    assert said["tags"] == {"exit_code": "0", "error": ""} and said["status"] == "FINISHED"
+    run.finish(ValueError("no disk"))
+    run.tell_end()
+    assert said["tags"]["error"] == "ValueError: no disk" and said["status"] == "FAILED"
 
 
 def test_without_mlflow_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

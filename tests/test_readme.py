@@ -212,7 +212,9 @@ def test_a_stock_client_over_jdbcs_protocol(
             cursor.execute(f"SELECT {', '.join(columns)} FROM {table}")
             found = [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
             wanted = [row.asDict() for row in frame.select(*columns).collect()]
-            assert digests(found, key) == digests(wanted, key), table
+            # The server writes single floats as text, shortest of all that mean the same.
+            single = [f.name for f in frame.schema if f.dataType.simpleString() == "float"]
+            assert digests(found, key, single) == digests(wanted, key, single), table
         cursor.execute("SELECT count(*), count(wash) FROM product_attributes")
         ((products, _),) = cursor.fetchall()
     assert products == read(checkout, "image_status").product_id.nunique()

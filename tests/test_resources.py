@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 
 from jeans_udf.config import Stage, load_config
 from jeans_udf.errors import ConfigError
-from jeans_udf.resources import pixel_profile
+from jeans_udf.resources import gpu_share, pixel_profile
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "find_gpus.sh"
 
@@ -40,9 +40,32 @@ def test_executors_of_their_own_take_dynamic_allocation() -> None:
         pixel_profile(session_of(spark_master="yarn"), stage)
 
 
+def test_a_share_takes_executors_that_have_gpus_and_stay() -> None:
+    stage = Stage(task_gpus=0.125)
+    with pytest.raises(ConfigError, match="a second set of executors"):
+        conf = {"spark.master": "yarn", "spark.dynamicAllocation.enabled": "true"}
+        pixel_profile(SimpleNamespace(sparkContext=SimpleNamespace(getConf=lambda: conf)), stage)
+    with pytest.raises(ConfigError, match="executors have no GPU"):
+        pixel_profile(session_of(spark_master="yarn"), stage)
+
+
+@pytest.mark.parametrize(
+    ("conf", "task_gpus", "share"),
+    [({}, 0, 1.0), ({"spark.task.resource.gpu.amount": "0.125"}, 0, 0.125),
+     ({"spark.task.resource.gpu.amount": "2"}, 0, 1.0),
+     ({"spark.task.resource.gpu.amount": "0.125"}, 0.25, 0.25)],
+)  # fmt: skip
+def test_a_task_may_take_its_share_of_a_gpus_memory(
+    conf: dict[str, str], task_gpus: float, share: float
+) -> None:
+    session: Any = SimpleNamespace(sparkContext=SimpleNamespace(getConf=lambda: conf))
+    assert gpu_share(session, Stage(task_gpus=task_gpus)) == share
+
+
 def test_tasks_get_their_share_of_the_executors_there_are(spark: SparkSession) -> None:
     profile = pixel_profile(
-        session_of(spark_master="yarn", spark_task_cpus="2"), Stage(task_gpus=0.125)
+        session_of(spark_master="yarn", spark_task_cpus="2", spark_executor_resource_gpu_amount="1"),
+        Stage(task_gpus=0.125),
     )
     assert profile is not None and profile.executorResources == {}
     tasks = {name: request.amount for name, request in profile.taskResources.items()}
@@ -63,6 +86,7 @@ def test_executors_are_asked_for_in_full(spark: SparkSession) -> None:
         "cores": 4, "memory": 8192, "memoryOverhead": 14336, "gpu": 1,
     }  # fmt: skip
     assert asked["gpu"].discoveryScript == "./find_gpus.sh"
+    assert asked["gpu"].vendor == "nvidia.com", "Kubernetes refuses a profile without one"
 
 
 @pytest.mark.parametrize(
@@ -72,6 +96,11 @@ def test_executors_are_asked_for_in_full(spark: SparkSession) -> None:
         (["stage.executor_cores=4"], "executor_memory is not"),
         (["stage.executor_cores=4", "stage.executor_memory=4g", "stage.executor_gpus=1"],
          "set task_gpus"),
+        (["stage.task_gpus=1.5"], "a part of one GPU, or whole ones"),
+        (["stage.task_gpus=2", "stage.executor_cores=4", "stage.executor_memory=4g",
+          "stage.executor_gpus=1"], "more than an executor has"),
+        (["stage.task_cpus=8", "stage.executor_cores=4", "stage.executor_memory=4g"],
+         "more than an executor has"),
         (["stage.executor_memory=four"], "executor_memory"),
         (["stage.task_gpu=1"], "task_gpus"),
     ],
@@ -82,7 +111,9 @@ def test_half_a_request_is_refused(settings: list[str], told: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("visible", "addresses"), [("", []), ("3", ["0"]), ("4,GPU-1a2b", ["0", "1"])]
+    ("visible", "addresses"),
+    [("", []), ("3", ["0"]), ("4,GPU-1a2b", ["0", "1"]), ("-1", []), ("NoDevFiles", []),
+     ("2,-1,3", ["0"])],
 )
 def test_the_script_counts_the_visible_gpus(visible: str, addresses: list[str]) -> None:
     done = subprocess.run([SCRIPT], env=os.environ | {"CUDA_VISIBLE_DEVICES": visible},

@@ -244,3 +244,51 @@ def test_a_large_jpeg_is_reduced_and_boxes_and_masks_are_not(tagger) -> None:
     (second,) = reduced.tag([again])
     assert second["found"][0]["mask"] == one["mask"]
     assert second["found"][0]["attributes"] == one["attributes"]
+
+
+@pytest.mark.parametrize(
+    ("error", "blamed"),
+    [
+        (RuntimeError("CUDA error: an illegal memory access was encountered"), "device"),
+        (torch.OutOfMemoryError("CUDA out of memory"), "device"),
+        (ValueError("a shape of this picture"), "image"),
+    ],
+)
+def test_a_broken_gpu_is_no_images_fault(
+    tagger: Tagger, sources: list[SourceImage], error: Exception, blamed: str
+) -> None:
+    broken = copy.copy(tagger)
+    broken.device = torch.device("cuda")
+    broken.detector = copy.copy(tagger.detector)
+
+    def fail(canvases: object) -> None:
+        raise error
+
+    broken.detector.detect = fail  # type: ignore[method-assign,assignment]
+    if blamed == "device":
+        with pytest.raises(type(error)):
+            list(broken.tag(sources))
+    else:
+        reasons = [row["reason"] for row in broken.tag(sources)]
+        assert reasons.count("model_error") == len(WISHES)
+
+
+def test_a_batch_that_is_too_large_for_a_gpu_is_halved_first(
+    tagger: Tagger, sources: list[SourceImage]
+) -> None:
+    small = copy.copy(tagger)
+    small.device = torch.device("cuda")
+    small.batch_pixels = 10_000_000
+    small.detector = copy.copy(tagger.detector)
+    sizes: list[int] = []
+
+    def detect(canvases: list[object]) -> object:
+        sizes.append(len(canvases))
+        if len(canvases) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return tagger.detector.detect(canvases)  # type: ignore[arg-type]
+
+    small.detector.detect = detect  # type: ignore[method-assign,assignment]
+    found = list(small.tag(sources))
+    assert not any(row["reason"] == "model_error" for row in found)
+    assert max(sizes) > 1 and len(found) == len(sources)

@@ -81,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
     rows = [_local(runs / "local", source, packed, images)]
     for name in options.cases:
         rows.append(_on_cluster(runs / name, source, packed, images, FAULTS[name]))
-        rows[-1]["difference"] = first_difference(runs / "local" / "tags", runs / name / "tags")
+        rows[-1]["difference"] = _difference(rows[-1], FAULTS[name], runs, name)
         say(line(rows[-1]))
     print(table(rows))
     for row in rows:
@@ -92,6 +92,16 @@ def run(options: argparse.Namespace) -> int:
     (options.results / "cluster.json").write_text(text + "\n", encoding="utf-8")
     good = all(row["exit"] == 0 and row["difference"] is None for row in rows)
     return EXIT_OK if good else EXIT_FAILED
+
+
+def _difference(row: dict[str, Any], fault: Fault, runs: Path, name: str) -> str | None:
+    """What is not as it should be, in words."""
+    if row["exit"] != EXIT_OK:
+        return f"no tables; {runs / name / 'log'} says why"
+    missing = fault.missing(row["events"])
+    if missing is not None:
+        return f"the fault did not happen: {missing}"
+    return first_difference(runs / "local" / "tags", runs / name / "tags")
 
 
 def _source(folder: Path, images: Path | None, limit: int) -> tuple[int, Path]:

@@ -97,11 +97,18 @@ class JobOperator(SparkSubmitOperator):
         """Say it in the log, and to the webhook if there is one."""
         message = f"{self.dag_id}.{self.task_id} of {context['run_id']}: {text}"
         self.log.error(message)
-        if self.webhook.startswith("https://"):
+        if not self.webhook:
+            return
+        try:
+            if not self.webhook.startswith("https://"):
+                raise ValueError("wanted a webhook of https://")
             body = json.dumps({"text": message}).encode()
             headers = {"Content-Type": "application/json"}
             request = urllib.request.Request(self.webhook, body, headers)
             urllib.request.urlopen(request, timeout=30).close()
+        except (OSError, ValueError) as error:
+            # Failing here would try a run again that has done its work, and lose this message.
+            self.log.error("the webhook could not be told: %s", error)
 
 
 def failed(context: Any) -> None:

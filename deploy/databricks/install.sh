@@ -9,6 +9,8 @@ files="${JEANS_UDF_FILES:?databricks.yml sets it to the folder of the deployed f
 "$pip" install --quiet -r "$files/deploy/databricks/requirements.txt"
 # A copy: pip builds within the folder that it is given.
 source="$(mktemp -d)"
-cp -r "$files/setup.py" "$files/pyproject.toml" "$files/jeans_udf" "$source"
+for part in setup.py pyproject.toml MANIFEST.in LICENSE THIRD_PARTY_NOTICES.md jeans_udf jobs conf; do
+    cp -r "$files/$part" "$source"
+done
 "$pip" install --quiet --no-deps "$source"
 rm -rf "$source"

@@ -68,6 +68,8 @@ class EmbeddingConfig(Section):
         """What ``embedder`` in the tables says: equal only where vectors can be compared."""
         reading = self.reading
         how = f"{encoder_digest} {reading!r}"
+        if not reading.special_tokens:
+            how += " unknown words count"  # they did not at first
         return f"{self.encoder_name}-{hashlib.sha256(how.encode()).hexdigest()[:12]}"
 
     @property

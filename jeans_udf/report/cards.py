@@ -114,13 +114,16 @@ def with_crops(card: PhotoCard, crops: Mapping[str, Picture | None]) -> PhotoCar
 
 
 def attributes(row: Row, groups: Groups) -> tuple[Attribute, ...]:
-    """Labels with their scores; a group that does not apply to the category gives none."""
+    """Labels with their scores; a group that does not apply to the category gives none.
+
+    Of a corrected garment the lists have none: the model's scores may be of other labels.
+    """
     found = []
     for group in groups.exclusive:
         label, score = row[group], row[f"{group}_score"]
         if label is not None or score is not None:
             found.append(Attribute(group, label, score))
-    scores = row["attribute_scores"] or {}
+    scores = {} if row.get("reviewed") else row["attribute_scores"] or {}
     for group in groups.multiple:
         found += [Attribute(group, label, scores.get(label)) for label in row[group] or ()]
     return tuple(found)

@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 
 from jeans_udf.report.cards import run_summary
 from jeans_udf.report.data import RunSummary
+from jeans_udf.run_log import standing_runs
 from jeans_udf.views.groups import Groups
 
 Counts = Counter[str]
@@ -48,8 +49,8 @@ def latest_runs(runs: DataFrame) -> tuple[RunSummary, ...]:
 
 
 def latest_drift(runs: DataFrame) -> RunSummary | None:
-    """The last run whose drift was measured."""
-    return next(iter(_summaries(runs.where(F.size("drift") > 0), 1)), None)
+    """The last run whose drift was measured, of those whose rows no rollback took away."""
+    return next(iter(_summaries(standing_runs(runs).where(F.size("drift") > 0), 1)), None)
 
 
 def _summaries(runs: DataFrame, most: int) -> tuple[RunSummary, ...]:

@@ -46,7 +46,10 @@ def label_quality(
 
 
 def vocabulary_of(garments: T.StructType) -> Vocabulary:
-    """The vocabulary, as the columns' comments tell it."""
+    """The vocabulary, as the columns' comments tell it; all groups apply to all categories.
+
+    A truth may say more of a garment than the model is asked for.
+    """
     groups = groups_of(garments)
     for name in ("category", *groups.all):
         if name not in groups.labels:
@@ -59,7 +62,7 @@ def vocabulary_of(garments: T.StructType) -> Vocabulary:
         categories,
         tuple(
             Group(name, groups.labels[name], name in groups.exclusive,
-                  frozenset(groups.applies_to.get(name, categories)))
+                  frozenset(categories))
             for name in garments.names if name in groups.all
         ),
     )  # fmt: skip

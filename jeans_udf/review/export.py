@@ -75,7 +75,9 @@ def wanted_images(
     """
     # A photo in which nothing was found teaches that there is nothing, which nobody has said.
     status = status.where("status = 'tagged'")
-    said = overrides.exceptAll(ignored.drop("reason")).select("product_id", "image_id").distinct()
+    names = ignored.drop("reason").columns
+    followed = overrides.select(*names).exceptAll(ignored.select(*names))
+    said = followed.select("product_id", "image_id").distinct()
     corrected = (
         status.select("image_id", "product_id").alias("s")
         .join(F.broadcast(said).alias("o"),

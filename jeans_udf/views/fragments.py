@@ -39,6 +39,7 @@ def fragments(garments: T.StructType, before: T.StructType | None = None) -> dic
             f"    max(CASE WHEN attribute = {sql_text(name)} THEN labels END) AS {quoted(name)}"
             for name in corrected
         ),
+        "reviewed": _reviewed(groups),
         "reviewed_columns": ",\n".join(columns),
         "best": ",\n".join(f"  best.{quoted(name)}" for name in answer_columns(groups)),
         "garment_columns": ", ".join(f"g.{quoted(name)}" for name in garments.names),
@@ -76,11 +77,29 @@ def _replaced(name: str, groups: Groups) -> str:
 
 
 def _where_it_applies(name: str, groups: Groups, found: str, empty: str) -> str:
-    """A person's category may be one that the group says nothing of."""
+    """A person's category may be one that the group says nothing of.
+
+    What nobody spoke of stays as the model left it, by whatever vocabulary.
+    """
     if name not in groups.applies_to:
         return found
-    category = _replaced("category", groups)
-    return f"CASE WHEN {category} IN {_texts(groups.applies_to[name])} THEN {found} ELSE {empty} END"
+    spoken = f"({_override('category')} IS NOT NULL OR {_override(name)} IS NOT NULL)"
+    return f"CASE WHEN {spoken} AND NOT {_applies(name, groups)} THEN {empty} ELSE {found} END"
+
+
+def _applies(name: str, groups: Groups) -> str:
+    return f"{_replaced('category', groups)} IN {_texts(groups.applies_to[name])}"
+
+
+def _reviewed(groups: Groups) -> str:
+    """Whether a person said something of the garment that counts."""
+    said = []
+    for name in ("category", *groups.all):
+        word = f"{_override(name)} IS NOT NULL"
+        if name in groups.applies_to:
+            word = f"({word} AND {_applies(name, groups)})"
+        said.append(word)
+    return " OR ".join(said)
 
 
 def _score(name: str, groups: Groups) -> str:

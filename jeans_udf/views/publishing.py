@@ -158,6 +158,8 @@ def publish_views(
         return list(statements)
     names = [str(place.table(name)) for name in statements]
     there = all(spark.catalog.tableExists(name) for name in names)
+    if publication.before is None and "before" in (folders.read_text(spark, mark) or ""):
+        spark.sql(f"DROP VIEW IF EXISTS {place.table('model_diff').sql}")
     if not there or folders.read_text(spark, mark) != told:
         create_views(spark, output, garments, publication)
         folders.write_text(spark, mark, told)
@@ -178,6 +180,25 @@ def _told(statements: dict[str, str], publication: Publication) -> str:
     return json.dumps(kept, sort_keys=True)
 
 
+def present(spark: SparkSession, before: Before) -> Before | None:
+    """The side with its garments' schema; None where it cannot be read any more.
+
+    A table, or the files of a version, may be gone, and of a version older than
+    ``delta.deletedFileRetentionDuration`` Delta shows nothing.
+    """
+    try:
+        versions = before.versions or {}
+        frames = {
+            name: tables.read_table(spark, before.output.table(name), versions.get(name))
+            for name in ("image_status", "garments")
+        }
+        for frame in frames.values():
+            frame.limit(1).collect()
+    except Exception:  # of Delta and of the file system, in many kinds
+        return None
+    return replace(before, garments=frames["garments"].schema)
+
+
 def remembered(spark: SparkSession, output: Output) -> Publication:
     """As the views of the output were asked for when they were last published there.
 
@@ -190,9 +211,7 @@ def remembered(spark: SparkSession, output: Output) -> Publication:
         before = None
         if side is not None:
             before = Before(parse_output(side["output"]), side["versions"], side["told"])
-            before = replace(before, garments=garments_of(spark, before.output))
-    except TableError:
-        before = None
+            before = present(spark, before)
     except (ValueError, TypeError, AttributeError, KeyError):  # of an earlier version of ours
         return PLAIN
     return Publication(least_confidence=least, before=before)

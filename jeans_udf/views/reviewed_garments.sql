@@ -30,7 +30,7 @@ SELECT * FROM (
 SELECT
 ${reviewed_columns},
   g.score AS model_score,
-  i.image_id IS NOT NULL OR p.product_id IS NOT NULL AS reviewed
+  ${reviewed} AS reviewed
 FROM ${garments} AS g
 LEFT JOIN (SELECT * FROM words WHERE image_id IS NOT NULL) AS i
   ON i.image_id = g.image_id AND i.product_id <=> g.product_id

@@ -23,6 +23,7 @@ def look(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
     context = TaskContext.get()
     assert context is not None
     for frame in frames:
+        print("a line of a worker", file=sys.stderr)
         # Long enough for two tasks to be at work beside one another.
         time.sleep(0.5)
         addresses = ",".join(context.resources()["gpu"].addresses)
@@ -31,6 +32,7 @@ def look(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
 
 if __name__ == "__main__":
     spark = build_session("gpu_addresses")
+    spark.sparkContext.setLocalProperty("mdc.run_id", "the-run-of-the-test")
     profile = pixel_profile(spark, Stage(task_gpus=1.0))
     numbers = spark.range(0, 4, numPartitions=4)
     rows = numbers.mapInPandas(look, "id long, address string, cpus int", profile=profile)

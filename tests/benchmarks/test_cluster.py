@@ -33,6 +33,7 @@ def test_tasks_of_the_pass_get_a_gpu_each_and_a_killed_worker_is_noticed(tmp_pat
         "spark.driver.host": "127.0.0.1", "spark.ui.enabled": "false",
         "spark.pyspark.python": sys.executable, "spark.pyspark.driver.python": sys.executable,
         "spark.jars": ",".join(map(str, delta_jars())),
+        "spark.log.structuredLogging.enabled": "true",
     }  # fmt: skip
     with StandaloneCluster(tmp_path / "cluster", fake) as cluster:
         cluster.add_worker("one", cores=2, memory="1g")
@@ -48,6 +49,8 @@ def test_tasks_of_the_pass_get_a_gpu_each_and_a_killed_worker_is_noticed(tmp_pat
         rows = json.loads((tmp_path / "rows.json").read_text())
         assert {row["address"] for row in rows} == {"0", "1"} and len(rows) == 4
         assert {row["cpus"] for row in rows} == {1}
+        logs = [file.read_text() for file in (tmp_path / "cluster").rglob("stderr")]
+        assert any("the-run-of-the-test" in text for text in logs), "no log line names the run"
         cluster.kill_worker("one")
         deadline = time.monotonic() + 60
         while cluster.alive():

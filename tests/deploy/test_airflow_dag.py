@@ -6,7 +6,12 @@ Where Airflow is installed, it also reads the file itself.
 from __future__ import annotations
 
 import ast
+import json
+import os
+import urllib.request
 from collections.abc import Callable
+from contextlib import nullcontext
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -90,6 +95,69 @@ def test_the_codes_are_those_of_the_jobs() -> None:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Tuple)
     )  # fmt: skip
     assert ast.literal_eval(codes.value) == (errors.EXIT_USAGE, errors.EXIT_OVER_LIMIT)
+
+
+class Submit:
+    """In the place of the provider's operator: ends as spark-submit would."""
+
+    template_fields = ("conf",)
+
+    def __init__(self, message: str | None) -> None:
+        self.message, self.said = message, []
+        self.task_id = self.dag_id = "tag_catalog"
+        self.log = SimpleNamespace(error=lambda text, *more: self.said.append(text % more))
+
+    def execute(self, context: Any) -> None:
+        if self.message is not None:
+            raise RuntimeError(self.message)
+
+
+def operator(message: str | None, webhook: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A `JobOperator` of the file, on a `Submit` instead of Airflow's class."""
+    wanted = [node for node in TREE.body if isinstance(node, ast.ClassDef)]
+    space = pieces("exit_code", "EXIT_CODES") | {
+        "SparkSubmitOperator": Submit, "AirflowFailException": PermissionError, "HOME": "/",
+        "BAD_REQUEST": errors.EXIT_USAGE, "OVER_LIMIT": errors.EXIT_OVER_LIMIT, "Any": Any,
+    }  # fmt: skip
+    exec(compile(ast.Module(wanted, []), str(DAG_FILE), "exec"), space)
+    monkeypatch.setattr(os, "chdir", lambda folder: None)
+    made = space["JobOperator"].__new__(space["JobOperator"])
+    Submit.__init__(made, message)
+    made.webhook = webhook
+    return made
+
+
+@pytest.mark.parametrize(
+    ("code", "raised"), [(None, None), (3, None), (2, PermissionError), (1, RuntimeError),
+                         (4, RuntimeError)]
+)  # fmt: skip
+def test_what_comes_of_an_exit_code(
+    code: int | None, raised: type[Exception] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", os.environ["PATH"])
+    message = None if code is None else f"Cannot execute. Error code is: {code}."
+    task = operator(message, "", monkeypatch)
+    with nullcontext() if raised is None else pytest.raises(raised):
+        task.execute({"run_id": "r1"})
+    assert any("look at them" in text for text in task.said) == (code == 3)
+
+
+def test_a_webhook_that_fails_does_not_undo_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", os.environ["PATH"])
+    told: list[Any] = []
+
+    def refuse(request: Any, timeout: float) -> None:
+        told.append(json.loads(request.data)["text"])
+        raise OSError("HTTP Error 503")
+
+    monkeypatch.setattr(urllib.request, "urlopen", refuse)
+    task = operator("Error code is: 3", "https://example.com/hook", monkeypatch)
+    task.execute({"run_id": "r1"})
+    assert len(told) == 1 and "exit code 3" in told[0]
+    assert any("503" in text for text in task.said)
+    task = operator("Error code is: 3", "http://example.com/hook", monkeypatch)
+    task.execute({"run_id": "r1"})
+    assert len(told) == 1 and any("https://" in text for text in task.said)
 
 
 def test_airflow_reads_it(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:

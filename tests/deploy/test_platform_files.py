@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +169,43 @@ def test_images_are_made_of_files_of_the_repository(name: str) -> None:
         assert source.split("/")[0] not in ignored, f".dockerignore leaves out {source}"
 
 
+WHEEL = {"setup.py", "pyproject.toml", "MANIFEST.in", "LICENSE", "THIRD_PARTY_NOTICES.md",
+         "jeans_udf", "jobs", "conf"}  # fmt: skip
+"""What a wheel is built from."""
+
+
+def test_a_wheel_is_built_from_these(tmp_path: Path) -> None:
+    for name in WHEEL:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, tmp_path / name)
+    done = subprocess.run(
+        [sys.executable, "setup.py", "-q", "build", "--build-lib", "out"], cwd=tmp_path,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert (tmp_path / "out" / "jeans_udf" / "jobs" / "tag_catalog.py").is_file()
+
+
+@pytest.mark.parametrize("name", DOCKERFILES)
+def test_images_copy_them_before_they_install(name: str) -> None:
+    copied: set[str] = set()
+    for line in instructions(name):
+        words = line.split()
+        if words[:1] == ["RUN"] and "install" in words and "." in words:
+            break
+        if words[:1] == ["COPY"]:
+            copied |= set(words[1:-1])
+    else:
+        pytest.fail("nothing is installed from the folder")
+    assert copied >= WHEEL
+
+
+def test_databricks_installs_from_them() -> None:
+    text = (DATABRICKS / "install.sh").read_text(encoding="utf-8")
+    (listed,) = re.findall(r"for part in (.*); do", text)
+    assert set(listed.split()) == WHEEL
+
+
 @pytest.mark.parametrize("name", DOCKERFILES)
 def test_images_have_the_locks_spark_and_do_not_run_as_root(name: str) -> None:
     lines = instructions(name)
@@ -194,6 +234,19 @@ def test_databricks_tasks_run_the_jobs_with_options_that_they_have() -> None:
         file = (DATABRICKS / call["python_file"]).resolve()
         assert file.parent == ROOT / "jobs" and file.is_file()
         check_arguments(file.stem, [re.sub(r"\{\{.*\}\}", "a/b", p) for p in call["parameters"]])
+
+
+def test_databricks_gpu_tasks_say_so_and_production_has_one_place() -> None:
+    (bundle,) = documents("deploy/databricks/databricks.yml")
+    targets = bundle["targets"]
+    for name in ("prod", "prod_gpu"):
+        assert targets[name]["mode"] == "production" and targets[name]["workspace"]["root_path"]
+    (tag,) = targets["prod_gpu"]["resources"]["jobs"]["tag_catalog"]["tasks"]
+    # Behind the parameters of the job itself: Databricks joins the two lists.
+    check_arguments("tag_catalog", ["--source", "a", "--output", "b",
+                                    *tag["spark_python_task"]["parameters"]])  # fmt: skip
+    assert "device.kind=cuda" in tag["spark_python_task"]["parameters"]
+    assert "default" not in bundle["variables"]["output"], "a Unity schema holds no checkpoints"
 
 
 def test_databricks_parameters_are_declared() -> None:

@@ -176,7 +176,10 @@ def test_a_group_says_nothing_of_categories_that_it_does_not_apply_to(
     limited = garments_schema(parse_vocabulary(words, "the test"))
     assert groups_of(limited).applies_to == {"wash": ("jeans",), "details": ("jeans",)}
     output = parse_output(f"{tmp_path}/out")
-    fill(spark, output, schemas_of(limited), attribute_overrides=[
+    old = garment("f", "6", "s", 0.75, category="shorts", wash="dark", wash_score=0.5,
+                  attributes=["dark"])  # fmt: skip
+    fill(spark, output, schemas_of(limited), garments=[*ROWS["garments"], old],
+         attribute_overrides=[
         override("category", ["shorts"], image_id="1"), override("wash", ["dark"], product_id="r"),
     ])  # fmt: skip
     create_views(spark, output, limited)
@@ -186,6 +189,10 @@ def test_a_group_says_nothing_of_categories_that_it_does_not_apply_to(
     assert (a.wash, a.wash_score, a.details, a.attributes) == (None, None, [], [])
     e = garments["e"]
     assert (e.category, e.wash, e.wash_score, e.attributes) == ("shorts", None, None, [])
+    assert a.reviewed and not e.reviewed, "a wash of shorts is no word that counts"
+    # Nobody spoke of f: what an earlier vocabulary let the model say of shorts still stands.
+    f = garments["f"]
+    assert (f.wash, f.wash_score, f.attributes, f.reviewed) == ("dark", 0.5, ["dark"], False)
     assert garments["b"].wash == "light"
     coverage = {(row.category, row.attribute) for row in spark.table("attribute_coverage").collect()}
     assert coverage == {("jeans", "category"), ("shorts", "category"), ("jeans", "wash"),
@@ -314,6 +321,8 @@ def test_what_was_asked_for_is_kept_by_the_next_run(
     assert remembered(spark, other) == asked
     shutil.rmtree(gone.text)
     assert remembered(spark, other) == Publication()
+    publish_views(spark, schemas, GARMENTS, Publication())
+    assert not spark.catalog.tableExists("views_test.model_diff"), "nobody asks for it any more"
 
 
 def test_comments_follow_the_vocabulary(spark: SparkSession, tmp_path: Path) -> None:
@@ -324,10 +333,10 @@ def test_comments_follow_the_vocabulary(spark: SparkSession, tmp_path: Path) -> 
     later = garments_schema(parse_vocabulary(words, "the test"))
     table = output.table("garments")
     version = tables.table_version(spark, table)
-    tables.ensure_table(spark, table, later, "garments", hint="")
+    tables.renew_comments(spark, table, later)
     assert garments_of(spark, output) == later
     assert groups_of(garments_of(spark, output)).labels["wash"] == ("dark", "it_s_new")
-    tables.ensure_table(spark, table, later, "garments", hint="")
+    tables.renew_comments(spark, table, later)
     assert tables.table_version(spark, table) == version + 1, "nothing to say: nothing is written"
 
 

@@ -232,7 +232,8 @@ def _model_columns(vocabulary: Vocabulary) -> list[T.StructField]:
         labels = ", ".join(group.labels)
         if group.applies_to != set(vocabulary.categories):
             # The views read this back, and leave the group empty elsewhere.
-            labels += "; for " + ", ".join(c for c in vocabulary.categories if c in group.applies_to)
+            named = [c for c in vocabulary.categories if c in group.applies_to]
+            labels += f"; for {', '.join(named)}"
         if group.exclusive:
             comment = f"One of: {labels}; null: the model abstains or the group does not apply"
             columns.append(_column(group.name, STRING, comment))

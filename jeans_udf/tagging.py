@@ -29,7 +29,6 @@ from jeans_udf.udf import tag_images
 from jeans_udf.views.publishing import publish_views, remembered
 from jeans_udf.vocabulary import Vocabulary
 
-
 NO_VIEWS = ("MISSING_CATALOG_ABILITY", "UNSUPPORTED_FEATURE")
 """How Spark begins the names of its errors for a catalog without views."""
 

@@ -102,7 +102,7 @@ def write(options: argparse.Namespace) -> int:
         print(f"not followed: {done.ignored} rows of attribute_overrides that make no sense; the "
               "view ignored_overrides says why")  # fmt: skip
     if done.changed:
-        print(f"left out: {len(done.changed)} photos that changed or went since they were tagged, as "
+        print(f"left out: {len(done.changed)} photos that changed, or went, after tagging, as "
               f"{done.changed[0]}")  # fmt: skip
     return EXIT_OK
 

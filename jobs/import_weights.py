@@ -55,7 +55,8 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--allow-pickle", action="store_true", help="open a .pkl, .pth or .pt, restricted")
     add("--sha256", metavar="HEX",
         help="the file's, as its publisher states it; checked before it is opened")
-    add("--config", default=conf_file("detectors/mask_rcnn.yaml"), metavar="YAML", help="architecture")
+    add("--config", default=conf_file("detectors/mask_rcnn.yaml"), metavar="YAML",
+        help="architecture")
     add("--backbone", default="lite0_fpn", metavar="NAME",
         help="a YAML, or one of conf/detectors/backbones; 'none' when --config says everything")
     add("--vocabulary", default=conf_file("vocabulary.yaml"), help="names the categories in order")

@@ -96,10 +96,10 @@ def publish(options: argparse.Namespace) -> int:
         garments = garments_of(spark, output)
         # What is not said stays as it was said the last time.
         last = remembered(spark, into or output)
-        before = None if options.without_diff else side_before(spark, output, options) or last.before
+        before = side_before(spark, output, options) or last.before
         publication = Publication(
             into=into, least_confidence=last.least_confidence if least is None else least,
-            before=before,
+            before=None if options.without_diff else before,
         )  # fmt: skip
         names = publish_views(spark, output, garments, publication)
         if options.dbt is not None:

@@ -61,7 +61,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _add_model(add: Any) -> None:
-    add("--config", default=conf_file("detectors/mask_rcnn.yaml"), metavar="YAML", help="architecture")
+    add("--config", default=conf_file("detectors/mask_rcnn.yaml"), metavar="YAML",
+        help="architecture")
     add("--backbone", default="lite0_fpn", metavar="NAME",
         help="a YAML, or one of conf/detectors/backbones; 'none' when --config says everything")
     add("--longest-side", type=int, metavar="PIXELS",

@@ -64,7 +64,9 @@ def test_a_task_may_take_its_share_of_a_gpus_memory(
 
 def test_tasks_get_their_share_of_the_executors_there_are(spark: SparkSession) -> None:
     profile = pixel_profile(
-        session_of(spark_master="yarn", spark_task_cpus="2", spark_executor_resource_gpu_amount="1"),
+        session_of(
+            spark_master="yarn", spark_task_cpus="2", spark_executor_resource_gpu_amount="1"
+        ),
         Stage(task_gpus=0.125),
     )
     assert profile is not None and profile.executorResources == {}

@@ -59,7 +59,10 @@ def open_tagger(
 
 
 def memory_fraction(share: float, total_bytes: int) -> float:
-    """The part of a GPU's memory that torch may allocate. Raises RuntimeError where none is left."""
+    """The part of a GPU's memory that torch may allocate.
+
+    Raises RuntimeError where none is left.
+    """
     fraction = share - CONTEXT_BYTES / total_bytes
     if fraction <= 0:
         raise RuntimeError(

@@ -155,7 +155,8 @@ def test_words_that_make_no_sense_are_shown_and_not_followed(
             override("details", ["cuffed", "dark"]), override("category", ["wash"], day=5),
         ],
     }  # fmt: skip
-    fill(spark, output, attribute_overrides=[sense, *(r for part in nonsense.values() for r in part)])
+    said = [sense, *(row for part in nonsense.values() for row in part)]
+    fill(spark, output, attribute_overrides=said)
     create_views(spark, output, GARMENTS)
     shown = [row.reason for row in spark.table("ignored_overrides").collect()]
     assert {told: sum(told in reason for reason in shown) for told in nonsense} == {
@@ -194,7 +195,8 @@ def test_a_group_says_nothing_of_categories_that_it_does_not_apply_to(
     f = garments["f"]
     assert (f.wash, f.wash_score, f.attributes, f.reviewed) == ("dark", 0.5, ["dark"], False)
     assert garments["b"].wash == "light"
-    coverage = {(row.category, row.attribute) for row in spark.table("attribute_coverage").collect()}
+    found = spark.table("attribute_coverage").collect()
+    coverage = {(row.category, row.attribute) for row in found}
     assert coverage == {("jeans", "category"), ("shorts", "category"), ("jeans", "wash"),
                         ("jeans", "details")}  # fmt: skip
 
@@ -269,7 +271,9 @@ def test_two_bundles_side_by_side(spark: SparkSession, output: Output, tmp_path:
     assert (diff["5"].status_before, diff["5"].status_after) == (None, "tagged")
 
 
-def test_another_output_may_lack_a_group(spark: SparkSession, output: Output, tmp_path: Path) -> None:
+def test_another_output_may_lack_a_group(
+    spark: SparkSession, output: Output, tmp_path: Path
+) -> None:
     words = VOCABULARY.as_dict()
     del words["groups"]["wash"]
     schema = garments_schema(parse_vocabulary(words, "the test"))

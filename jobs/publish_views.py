@@ -13,7 +13,7 @@ from jeans_udf import tables
 from jeans_udf.errors import EXIT_OK, ConfigError, carried_out
 from jeans_udf.session import build_session, stop_session
 from jeans_udf.table_names import Output, parse_output
-from jeans_udf.views.dbt import schema_yml
+from jeans_udf.views.dbt import TABLES, schema_yml
 from jeans_udf.views.publishing import (
     Before,
     Publication,
@@ -103,7 +103,9 @@ def publish(options: argparse.Namespace) -> int:
         )  # fmt: skip
         names = publish_views(spark, output, garments, publication)
         if options.dbt is not None:
-            Path(options.dbt).write_text(schema_yml(output, garments, publication), "utf-8")
+            there = [name for name in TABLES if tables.table_exists(spark, output.table(name))]
+            text = schema_yml(output, garments, publication, there)
+            Path(options.dbt).write_text(text, "utf-8")
     finally:
         stop_session(spark)
     where = "" if (into or output).is_path is False else f" in {output.text}/views.sql"

@@ -26,12 +26,16 @@ def test_descriptions_and_tests() -> None:
     assert (source["database"], source["schema"]) == ("main", "shop")
     garments = columns(source["tables"], "garments")
     assert garments["garment_id"]["data_tests"] == ["not_null", "unique"]
-    assert garments["wash"]["data_tests"] == [{"accepted_values": {"values": ["dark", "light"]}}]
+    assert garments["wash"]["data_tests"] == [
+        {"accepted_values": {"arguments": {"values": ["dark", "light"]}}}
+    ]
     assert garments["category"]["data_tests"] == [
-        {"accepted_values": {"values": ["jeans", "shorts"]}}
+        {"accepted_values": {"arguments": {"values": ["jeans", "shorts"]}}}
     ]
     status = columns(source["tables"], "image_status")
-    assert status["reason"]["data_tests"] == [{"accepted_values": {"values": list(REASONS)}}]
+    assert status["reason"]["data_tests"] == [
+        {"accepted_values": {"arguments": {"values": list(REASONS)}}}
+    ]
     assert {view["name"] for view in views["tables"]} == set(VIEWS)
     assert (views["database"], views["schema"]) == ("main", "shop")
     products = columns(views["tables"], "product_attributes")
@@ -48,3 +52,10 @@ def test_a_directory_has_no_schema() -> None:
     into = Publication(into=parse_output("analytics"))
     tables, views = yaml.safe_load(schema_yml(output, garments, into))["sources"]
     assert "schema" not in tables and views["schema"] == "analytics"
+
+
+def test_tables_that_are_not_there_are_left_out() -> None:
+    garments = garments_schema(VOCABULARY)
+    text = schema_yml(parse_output("shop"), garments, present=["garments", "image_status"])
+    source, _ = yaml.safe_load(text)["sources"]
+    assert [table["name"] for table in source["tables"]] == ["image_status", "garments"]

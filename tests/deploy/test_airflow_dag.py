@@ -179,7 +179,7 @@ def airflow() -> Path:
         shutil.rmtree(folder, ignore_errors=True)
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
         install = subprocess.run(
-            [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "-r", wanted],
+            [python, "-m", "pip", "install", "--quiet", "-r", wanted],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         if install.returncode:

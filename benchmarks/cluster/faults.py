@@ -111,6 +111,6 @@ FAULTS = {
         "spark.dynamicAllocation.minExecutors": "1",
         "spark.dynamicAllocation.initialExecutors": "1",
         "spark.dynamicAllocation.maxExecutors": "2",
-        "spark.dynamicAllocation.executorIdleTimeout": "5s",
+        "spark.dynamicAllocation.executorIdleTimeout": "20s",
     }, wanted={"executors": 2}),
 }  # fmt: skip

@@ -39,6 +39,7 @@ class StandaloneCluster:
         self.url = f"spark://{HOST}:{self.port}"
         self.master: subprocess.Popen[bytes] | None = None
         self.workers: dict[str, subprocess.Popen[bytes]] = {}
+        self.added = 0
 
     def __enter__(self) -> StandaloneCluster:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -62,13 +63,21 @@ class StandaloneCluster:
             _kill(self.master)
 
     def add_worker(self, name: str, cores: int = 1, memory: str = "2g") -> None:
-        """Start a worker and wait until the master knows it."""
+        """Start a worker and wait until the master knows it.
+
+        Each has a loopback address of its own: Spark starts no second copy of a task on the host
+        of the first.
+        """
         before = set(self.alive())
+        self.added += 1
+        host = f"127.0.0.{self.added}"
         options = " ".join(f"-D{key}={value}" for key, value in self.worker_settings.items())
         self.workers[name] = self._start(
-            name, f"{CLASSES}.worker.Worker", "--host", HOST, "--cores", str(cores), "--memory",
+            name, f"{CLASSES}.worker.Worker", "--host", host, "--cores", str(cores), "--memory",
             memory, "--webui-port", "0", "--work-dir", str(self.work_folder(name)), self.url,
-            SPARK_WORKER_OPTS=options,
+            SPARK_WORKER_OPTS=options, SPARK_LOCAL_IP=host,
+            # Within the folder: executors that are killed leave gigabytes there.
+            SPARK_LOCAL_DIRS=str(self.folder / f"local-{name}"),
         )  # fmt: skip
         self._wait(f"worker {name}", lambda: bool(set(self.alive()) - before))
 

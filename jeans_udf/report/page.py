@@ -95,6 +95,7 @@ def _environment() -> Environment:
         "spot": spot,
         "photo_alt": photo_alt,
         "crop_alt": crop_alt,
+        "garment_words": garment_words,
         "duration": format_duration,
     }
     return environment
@@ -159,5 +160,10 @@ def photo_alt(card: PhotoCard) -> str:
 
 
 def crop_alt(garment: GarmentCard) -> str:
-    labels = [a.label.replace("_", " ") for a in garment.attributes if a.label]
-    return plain_text(", ".join([f"Cut-out of {garment.category.replace('_', ' ')}", *labels]))
+    return plain_text(f"Cut-out of {garment_words(garment)}")
+
+
+def garment_words(garment: GarmentCard) -> str:
+    """Category and labels in one line."""
+    labels = [attribute.label for attribute in garment.attributes if attribute.label]
+    return plain_text(", ".join([garment.category, *labels]).replace("_", " "))

@@ -220,7 +220,8 @@ def test_similar_products_stand_beside_one_another(
     assert [card.garment is not None for card in near] == [True, True, False, False, False]
     garment = found["P1"].product.garment
     assert garment is not None and garment.garment_id == "g1" and garment.crop is not None
-    assert "cosine 0.90" in Page(render_page(read(folder))).text
+    text = Page(render_page(read(folder))).text
+    assert "cosine 0.90" in text and "jeans, dark, slim, faded" in text
 
 
 TRUTH = """\

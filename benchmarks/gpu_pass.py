@@ -118,10 +118,14 @@ class Share:
 
 
 class Busy:
-    """Mean of nvidia-smi's utilisation while the block runs, 0 to 1; None without an NVIDIA GPU."""
+    """What nvidia-smi says while the block runs: how busy, 0 to 1, and the most memory in use.
+
+    Nothing without an NVIDIA GPU.
+    """
 
     def __enter__(self) -> Busy:
         self.seen: list[float] = []
+        self.most_bytes: int | None = None
         self.over = threading.Event()
         self.thread = threading.Thread(target=self._look, daemon=True)
         self.thread.start()
@@ -134,11 +138,14 @@ class Busy:
     def _look(self) -> None:
         if shutil.which("nvidia-smi") is None:
             return
-        command = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits"]
+        command = ["nvidia-smi", "--query-gpu=utilization.gpu,memory.used",
+                   "--format=csv,noheader,nounits"]  # fmt: skip
         while not self.over.wait(0.2):
             answer = subprocess.run(command, capture_output=True, text=True)
             if answer.returncode == 0:
-                self.seen.append(float(answer.stdout.split()[0]) / 100)
+                utilisation, megabytes = answer.stdout.splitlines()[0].split(",")
+                self.seen.append(float(utilisation) / 100)
+                self.most_bytes = max(self.most_bytes or 0, int(megabytes) << 20)
 
     @property
     def share(self) -> float | None:

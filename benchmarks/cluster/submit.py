@@ -9,7 +9,7 @@ import sys
 import tarfile
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,6 +41,7 @@ def submit(
     master: str,
     settings: Mapping[str, str],
     disturb: Callable[[Path], str] | None = None,
+    arguments: Sequence[str] = ("--set", "bundle=./bundle/"),
 ) -> Outcome:
     """Run the job into ``folder/tags``; ``disturb`` is called when its models are at work.
 
@@ -60,7 +61,7 @@ def submit(
     for key, value in settings.items():
         command += ["--conf", f"{key}={value}"]
     command += [str(REPOSITORY / "jobs" / "tag_catalog.py"), "--source", f"{source}/",
-                "--output", f"{folder}/tags/", "--set", "bundle=./bundle/"]  # fmt: skip
+                "--output", f"{folder}/tags/", *arguments]  # fmt: skip
     begin = time.monotonic()
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, env=_environment())
@@ -148,4 +149,5 @@ def read_events(folder: Path) -> Counter[str]:
 
 def _environment() -> dict[str, str]:
     # The driver runs this checkout; what executors find is theirs alone.
-    return os.environ | {"PYTHONPATH": str(REPOSITORY), "SPARK_LOCAL_IP": HOST}
+    path = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")]))
+    return os.environ | {"PYTHONPATH": path, "SPARK_LOCAL_IP": HOST}

@@ -15,7 +15,7 @@ from jeans_udf.views.groups import groups_of
 from jeans_udf.views.publishing import PLAIN, Publication, view_statements
 
 COLUMN = re.compile(r"^  `(\w+)` COMMENT '((?:[^'\\]|\\.)*)'", re.MULTILINE)
-COMMENT = re.compile(r"^COMMENT '((?:[^'\\]|\\.|'')*)'", re.MULTILINE)
+COMMENT = re.compile(r"^COMMENT '((?:[^'\\]|\\.)*)'", re.MULTILINE)
 """How a view's statement begins; the views' own text is the one place where they are described."""
 KEYS = {("product_attributes", "product_id"), ("reviewed_garments", "garment_id")}
 STATUSES = ("tagged", "no_garment", "rejected")
@@ -110,4 +110,4 @@ def _column(
 
 
 def _unquoted(text: str) -> str:
-    return text.replace("''", "'").replace("\\'", "'").replace("\\\\", "\\")
+    return text.replace("\\'", "'").replace("\\\\", "\\")

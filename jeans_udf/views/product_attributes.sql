@@ -1,7 +1,7 @@
 CREATE OR REPLACE ${kind}VIEW ${view} (
 ${columns}
 )
-COMMENT 'One row per product: its best garment by the model''s score, and how many images and garments it has'
+COMMENT 'One row per product: its best garment by the score of the model, and how many images and garments it has'
 AS
 SELECT
   images.product_id,

@@ -1,7 +1,7 @@
 CREATE OR REPLACE ${kind}VIEW ${view} (
 ${columns}
 )
-COMMENT 'Every garment, with what people corrected in attribute_overrides in the place of the model''s word'
+COMMENT 'Every garment, with what people corrected in attribute_overrides in the place of what the model said'
 AS
 WITH latest AS (
   SELECT product_id, image_id, attribute, labels

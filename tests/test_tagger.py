@@ -292,3 +292,11 @@ def test_a_batch_that_is_too_large_for_a_gpu_is_halved_first(
     found = list(small.tag(sources))
     assert not any(row["reason"] == "model_error" for row in found)
     assert max(sizes) > 1 and len(found) == len(sources)
+
+
+@pytest.mark.parametrize(("kind", "count"), [("cpu", 40), ("cuda", 32)])
+def test_batches_on_a_gpu_are_powers_of_two(tagger: Tagger, kind: str, count: int) -> None:
+    other = copy.copy(tagger)
+    other.device, other.batch_pixels = torch.device(kind), 40 * 448 * 352 + 1
+    assert other.images_at_once((448, 352)) == count
+    assert other.images_at_once((4480, 3520)) == 1

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from detectron2.layers import batched_nms
-from detectron2.structures import Boxes, Instances
+from detectron2.structures import Boxes, ImageList, Instances
 from torch import nn
 
 from jeans_udf.errors import ConfigError
@@ -141,32 +141,48 @@ class Detector:
         self, batch: Sequence[tuple[Canvas, Proposals | None]]
     ) -> list[Detections]:
         canvases = [canvas for canvas, _ in batch]
-        inputs: list[dict[str, Any]] = _inputs(canvases, self.device)
-        if self.wants_proposals:
-            given = [_on_canvas(p, c, self.device) for c, p in batch if p is not None]
-            boxes = given or _propose(self.proposer, canvases, self.device)
-            inputs = [x | {"proposals": found} for x, found in zip(inputs, boxes, strict=True)]
-        if not inputs:
+        if not canvases:
             return []
         if self.architecture == "GeneralizedRCNN":
-            # Without Detectron2's own post-processing, which pastes every mask on a whole canvas.
-            found = self.model.inference(inputs, do_postprocess=False)
+            given = None
+            if self.wants_proposals:
+                given = [_on_canvas(p, c, self.device) for c, p in batch if p is not None]
+                given = given or _propose(self.proposer, canvases, self.device)
+            found = self._rcnn(canvases, given)
         else:
+            inputs = _inputs(canvases, self.device)
             found = [output["instances"] for output in self.model(inputs)]
         return [self._detections(f, canvas) for f, canvas in zip(found, canvases, strict=True)]
+
+    def _rcnn(
+        self, canvases: Sequence[Canvas], proposals: list[Instances] | None
+    ) -> list[Instances]:
+        """`GeneralizedRCNN.inference` from canvases, which go to the device all at once.
+
+        Detectron2 moves, normalizes and pads each picture by itself, and its post-processing,
+        left out here, pastes every mask on a whole canvas.
+        """
+        images = laid_out(canvases, self.model.pixel_mean, self.model.pixel_std, self.device)
+        features = self.model.backbone(images.tensor)
+        if proposals is None:
+            proposals, _ = self.model.proposal_generator(images, features, None)
+        found: list[Instances]
+        found, _ = self.model.roi_heads(images, features, proposals, None)
+        return found
 
     def _classes(self) -> int:
         heads = self.model if self.architecture == "RetinaNet" else self.model.roi_heads
         return int(heads.num_classes)
 
     def _detections(self, instances: Instances, canvas: Canvas) -> Detections:
+        # A GPU has better to do than to suppress a few boxes of one image after another.
+        instances = instances.to("cpu")
         # Class-agnostic: Detectron2's own suppression keeps jeans and trousers of one garment.
         one_class = torch.zeros_like(instances.pred_classes)
         keep = batched_nms(instances.pred_boxes.tensor, instances.scores, one_class, DUPLICATE_IOU)
         class_scores = class_scores_of(instances, keep, self._classes())
         instances = instances[keep]
         instances.class_scores = class_scores
-        instances = instances.to("cpu")
         # Thresholds after that: what a better box of another category covers must not come back
         # because that category's threshold is higher.
         least = torch.tensor([self.threshold(k) for k in instances.pred_classes.tolist()])
@@ -238,6 +254,19 @@ def _inputs(canvases: Sequence[Canvas], device: torch.device) -> list[dict[str, 
     # The pictures, not the canvases: Detectron2 pads them to the same canvas, and clips boxes to
     # what it was given.
     return [{"image": canvas.picture.to(device)} for canvas in canvases]
+
+
+def laid_out(
+    canvases: Sequence[Canvas], mean: torch.Tensor, std: torch.Tensor, device: torch.device
+) -> ImageList:
+    """Canvases of one shape as Detectron2's `preprocess_image` lays out pictures: zeros beside."""
+    tensor = torch.stack([canvas.pixels for canvas in canvases]).to(device)
+    tensor = (tensor - mean) / std
+    sizes = [canvas.scaled for canvas in canvases]
+    height, width = torch.tensor(sizes, device=device).T[:, :, None, None]
+    rows = torch.arange(tensor.shape[2], device=device)[:, None] < height
+    columns = torch.arange(tensor.shape[3], device=device) < width
+    return ImageList(tensor * (rows & columns)[:, None], sizes)
 
 
 @torch.inference_mode()

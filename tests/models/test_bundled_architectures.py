@@ -114,15 +114,15 @@ def test_a_batch_too_large_for_the_device_is_halved(
                              score_threshold=0.0)  # fmt: skip
     canvases = [detector.prepare(picture) for picture in pictures(5)]
     wanted = detector.detect(canvases)
-    whole, sizes = detector.model.inference, []
+    whole, sizes = detector.model.backbone.forward, []
 
-    def small(inputs: list[dict[str, Any]], **more: Any) -> Any:
-        sizes.append(len(inputs))
-        if len(inputs) > 2:
+    def small(tensor: torch.Tensor) -> Any:
+        sizes.append(len(tensor))
+        if len(tensor) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory.")
-        return whole(inputs, **more)
+        return whole(tensor)
 
-    monkeypatch.setattr(detector.model, "inference", small)
+    monkeypatch.setattr(detector.model.backbone, "forward", small)
     found = detector.detect(canvases)
     assert sizes == [5, 2, 2, 1]
     for one, other in zip(wanted, found, strict=True):

@@ -11,6 +11,7 @@ from jeans_udf.errors import BundleError, ConfigError
 from jeans_udf.models.detector import (
     Detector,
     build_detector,
+    laid_out,
     load_weights,
     prepare_canvas,
     read_detector_config,
@@ -44,6 +45,18 @@ def test_the_canvas_depends_on_the_picture_alone() -> None:
     assert canvas.original == (400, 300)
     assert (canvas.pixels[:, :, :240] == 9).all()
     assert (canvas.pixels[:, :, 240:] == 127).all(), "padding is the mean colour"
+
+
+def test_a_batch_is_laid_out_as_detectron2_does(detector: Detector) -> None:
+    rng = np.random.default_rng(5)
+    # Pictures of several sizes on canvases of one.
+    images = [rng.integers(0, 256, (h, w, 3), dtype=np.uint8) for h, w in ((128, 97), (120, 128))]
+    canvases = [detector.prepare(image) for image in images]
+    assert {canvas.shape for canvas in canvases} == {(128, 128)}
+    model = detector.model
+    theirs = model.preprocess_image([{"image": canvas.picture} for canvas in canvases])
+    ours = laid_out(canvases, model.pixel_mean, model.pixel_std, detector.device)
+    assert torch.equal(ours.tensor, theirs.tensor) and ours.image_sizes == theirs.image_sizes
 
 
 def test_neighbours_do_not_change_detections(detector: Detector) -> None:

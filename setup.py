@@ -84,5 +84,7 @@ setup(
         "onnxruntime": ["onnxruntime>=1.20", "onnx>=1.17"],
         # The approximate index of embed_products.py (index: hnsw).
         "hnsw": ["faiss-cpu>=1.8"],
+        # tag_catalog.py --mlflow.
+        "mlflow": ["mlflow-skinny>=2.14"],
     },
 )

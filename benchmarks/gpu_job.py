@@ -2,8 +2,9 @@
 
     python -m benchmarks.gpu_job --images DIR --count 4000 --tasks 1,4,8 --precision fp16
 
-A master and a worker on loopback; the worker finds the GPU by scripts/find_gpus.sh, an executor
-takes it by conf/spark/gpu.conf, each task an equal share of it. The photos are repeated, each time
+A master and a worker on loopback; the worker finds the GPU by scripts/find_gpus.sh, its executor
+takes it, each task an equal share of it, as in conf/spark/gpu.conf; the other settings are those of
+conf/spark/standalone.conf. The photos are repeated, each time
 with other bytes at the end, as in benchmarks.growth. Every row is a run of its own into an output
 of its own. ``tagging`` counts from reading the images to the last commit, the models' start
 included. How busy the GPU is is what nvidia-smi says of the whole run: start, plan and commits lie
@@ -16,9 +17,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import shutil
 import statistics
+import subprocess
 import sys
 import tarfile
 from collections.abc import Sequence
@@ -35,7 +38,7 @@ from benchmarks.memory_watch import MemoryWatch
 from benchmarks.refresh_cost import Place
 from benchmarks.side_by_side.workload import REPOSITORY
 from jeans_udf.bundle import open_bundle
-from jeans_udf.errors import EXIT_FAILED, EXIT_OK
+from jeans_udf.errors import EXIT_FAILED, EXIT_OK, JeansError
 from jeans_udf.session import delta_jars
 
 
@@ -50,18 +53,20 @@ def parser() -> argparse.ArgumentParser:
     add("--tasks", default="8", metavar="A,B", help="tasks that share the GPU (default: 8)")
     add("--precision", default="fp16", metavar="A,B", help="fp32, bf16, fp16 (default: fp16)")
     add("--share", type=float, metavar="X", help="of the GPU, a task (default: 1/tasks)")
+    add("--by-stage", action="store_true",
+        help="the pass alone asks for its share (stage.task_gpus), not every stage")  # fmt: skip
     add("--kind", default="cuda", choices=("cuda", "cpu"), help="device.kind (default: cuda)")
     add("--discovery", type=Path, default=REPOSITORY / "scripts" / "find_gpus.sh", metavar="FILE",
         help="script that tells the worker its GPUs")  # fmt: skip
-    add("--work", type=Path, default=Path("build/gpu_job"), metavar="DIR",
-        help="sources, logs and tables (default: build/gpu_job)")  # fmt: skip
+    add("--work", type=Path, default=Path("build"), metavar="DIR",
+        help="where gpu_job/ with sources, logs and tables goes (default: build)")  # fmt: skip
     add("--output", type=Path, metavar="FILE", help="a JSON file; written after every row")
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
-    work = options.work.resolve()
+    work = options.work.resolve() / "gpu_job"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     write_sources(options.images.resolve(), work, (options.count,))
@@ -70,17 +75,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows: list[dict[str, Any]] = []
     for precision in options.precision.split(","):
         for tasks in map(int, options.tasks.split(",")):
-            rows.append(run(options, work, tasks, precision))
+            try:
+                rows.append(run(options, work, tasks, precision))
+            except JeansError as error:
+                print(f"gpu_job: {error}", file=sys.stderr)
+                return EXIT_FAILED
             print(line(rows[-1]), flush=True)
             if options.output:
-                told = {"cpus": os.cpu_count(), "rows": rows}
+                told = {"device": device(), "cpus": os.cpu_count(), "rows": rows}
                 options.output.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     return EXIT_OK if all(row["exit"] == EXIT_OK for row in rows) else EXIT_FAILED
 
 
 def run(options: argparse.Namespace, work: Path, tasks: int, precision: str) -> dict[str, Any]:
     """One run; its figures."""
-    share = options.share or 1 / tasks
+    # Rounded down: fourteen shares of 0.0714286 are more than a GPU, and one task would wait.
+    share = options.share or math.floor(1e6 / tasks) / 1e6
     folder = work / f"{precision}-{tasks}-{share:g}"
     (folder / "bundle").mkdir(parents=True)
     with tarfile.open(work / "bundle.tar.gz") as archive:
@@ -104,25 +114,28 @@ def run(options: argparse.Namespace, work: Path, tasks: int, precision: str) -> 
             "spark.driver.host": HOST, "spark.driver.bindAddress": HOST,
             "spark.executor.cores": str(tasks), "spark.executor.memory": f"{memory}g",
             "spark.executor.resource.gpu.amount": "1",
-            "spark.task.resource.gpu.amount": f"{share:g}",
             "spark.default.parallelism": str(tasks),
             "spark.dynamicAllocation.enabled": "false",
             "spark.sql.shuffle.partitions": "8",
             "spark.databricks.delta.snapshotPartitions": "2",
         }  # fmt: skip
+        asked = ["--set", "bundle=./bundle/", "--set", f"device.kind={options.kind}",
+                 "--set", f"device.precision={precision}"]  # fmt: skip
+        if options.by_stage:
+            asked += ["--set", f"stage.task_gpus={share:g}"]
+        else:
+            settings["spark.task.resource.gpu.amount"] = f"{share:g}"
         with Busy() as busy, MemoryWatch() as watch:
             outcome = submit(
                 folder, Path(Place(work / str(options.count), options.count).source), cluster.url,
-                settings, arguments=("--set", "bundle=./bundle/",
-                                     "--set", f"device.kind={options.kind}",
-                                     "--set", f"device.precision={precision}"),
-            )  # fmt: skip
+                settings, arguments=asked,
+            )
     row = {
         "precision": precision, "tasks": tasks, "share": share, "exit": outcome.exit_code,
         "seconds": round(outcome.seconds, 1), "images": options.count,
         "busy": round(statistics.mean(busy.seen), 3) if busy.seen else None,
         "gpu_bytes": busy.most_bytes, "host_bytes": dict(watch.peaks),
-        "failed_tasks": outcome.events["failed tasks"],
+        "failed_tasks": outcome.events["failed tasks"], "by_stage": options.by_stage,
     }  # fmt: skip
     if outcome.exit_code != EXIT_OK:
         print((folder / "log").read_text(errors="replace")[-3000:], file=sys.stderr)
@@ -133,6 +146,14 @@ def run(options: argparse.Namespace, work: Path, tasks: int, precision: str) -> 
         "garments": last["garments"],
         "statuses": dict(last["status_counts"]),
     }
+
+
+def device() -> str:
+    """What nvidia-smi calls the GPU."""
+    if shutil.which("nvidia-smi") is None:
+        return "none"
+    command = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def line(row: dict[str, Any]) -> str:

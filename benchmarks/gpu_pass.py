@@ -142,8 +142,11 @@ class Busy:
         while not self.over.wait(0.2):
             answer = subprocess.run(command, capture_output=True, text=True)
             if answer.returncode == 0:
-                utilisation, megabytes = answer.stdout.splitlines()[0].split(",")
-                self.seen.append(float(utilisation) / 100)
+                try:
+                    utilisation, megabytes = map(float, answer.stdout.splitlines()[0].split(","))
+                except ValueError:  # part of a GPU (MIG) tells no utilisation
+                    continue
+                self.seen.append(utilisation / 100)
                 self.most_bytes = max(self.most_bytes or 0, int(megabytes) << 20)
 
     @property

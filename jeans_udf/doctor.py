@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Literal
@@ -18,6 +18,7 @@ from jeans_udf.bundle import open_bundle
 from jeans_udf.config import TaggingConfig
 from jeans_udf.engines.registry import PREFERRED, check_engine
 from jeans_udf.errors import UsageError
+from jeans_udf.udf import CUDA_BYTES, drives_gpu
 
 State = Literal["fine", "note", "wrong"]
 
@@ -46,7 +47,8 @@ def examine(config: TaggingConfig) -> list[Finding]:
     """All findings, in the order in which a job would stumble over them."""
     looks: tuple[Callable[[], list[Finding]], ...] = (
         _python, _java, _jars, _packages, _detectron2,
-        lambda: _gpu(config), _memory, lambda: _engine(config), lambda: _bundle(config),
+        lambda: _gpu(config), lambda: _memory(config), lambda: _engine(config),
+        lambda: _bundle(config), lambda: _pass(config),
     )  # fmt: skip
     return [finding for look in looks for finding in look()]
 
@@ -117,14 +119,23 @@ def _gpu(config: TaggingConfig) -> list[Finding]:
         import torch
     except ImportError:
         return []
+    driver = _driver()
+    build = f"torch for {torch.version.cuda and f'CUDA {torch.version.cuda}' or 'CPUs'}"
+    cuda = Finding("CUDA", f"{build}, driver {driver or 'none'}")
     if not torch.cuda.is_available():
+        if driver and torch.version.cuda is None:
+            advice = "a GPU is here, and this torch cannot use it: install a build for CUDA"
+            cuda = replace(cuda, state="note", advice=advice)
+        elif driver:
+            advice = "the driver may be too old for this CUDA, or CUDA_VISIBLE_DEVICES hides all"
+            cuda = replace(cuda, state="note", advice=advice)
         device = config.device
         for key, value in (("kind", "cuda"), ("precision", "fp16")):
             if getattr(device, key) == value:
                 advice = f"device.{key}={value} wants one here: right for a driver alone"
-                return [Finding("GPU", "torch sees none", "wrong", advice)]
-        return [Finding("GPU", "torch sees none", "note", "the models run on the CPU")]
-    findings = []
+                return [cuda, Finding("GPU", "torch sees none", "wrong", advice)]
+        return [cuda, Finding("GPU", "torch sees none", "note", "the models run on the CPU")]
+    findings = [cuda]
     for number in range(torch.cuda.device_count()):
         properties = torch.cuda.get_device_properties(number)
         memory = properties.total_memory / 1e9
@@ -132,17 +143,51 @@ def _gpu(config: TaggingConfig) -> list[Finding]:
     return findings
 
 
-def _memory() -> list[Finding]:
+def _driver() -> str | None:
+    """Version of NVIDIA's driver, if there is one."""
+    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.partition("\n")[0].strip() or None
+
+
+def _pass(config: TaggingConfig) -> list[Finding]:
+    """What a task of the pass over the pixels would do here."""
+    from jeans_udf.isolation.models import task_device
+    from jeans_udf.tagger import BATCHES
+
+    try:
+        device = task_device(config.device.kind, None)
+    except RuntimeError:
+        return []  # said under GPU
+    pixels, crops = BATCHES[device.partition(":")[0]]
+    found = (
+        f"on {device}, {config.device.threads or 'as many'} threads"
+        f"{'' if config.device.threads else ' as Spark gives a task cores'}, "
+        f"{config.device.batch_pixels or pixels:,} pixels and "
+        f"{config.device.crops_per_batch or crops} garments at once"
+    )
+    asked = {k: v for k, v in config.stage.model_dump().items() if v}
+    if asked:
+        told = ", ".join(f"{key}={value}" for key, value in asked.items())
+        found += f"; in a stage with {told}"
+    return [Finding("Each task", found)]
+
+
+def _memory(config: TaggingConfig) -> list[Finding]:
     # Those that this process may use: a container's, where the system tells.
     allowed = getattr(os, "sched_getaffinity", None)
     cores = len(allowed(0)) if allowed else os.cpu_count() or 1
     there = _free_bytes()
     found = f"{cores} cores" + (f", {there / 1e9:.0f} GB free" if there else "")
-    wanted = cores * TASK_BYTES
+    task = TASK_BYTES + (CUDA_BYTES if drives_gpu(config.device.kind, None) else 0)
+    wanted = cores * task
     if there and there < wanted:
         advice = (
             f"a task on every core wants {wanted / 1e9:.0f} GB; use fewer, as --master "
-            f"'local[{max(1, int(there // TASK_BYTES))},4]' of spark-submit"
+            f"'local[{max(1, int(there // task))},4]' of spark-submit"
         )
         return [Finding("Machine", found, "note", advice)]
     return [Finding("Machine", found)]

@@ -5,6 +5,7 @@
     │   ├── ConfigError        a configuration file, key or value
     │   ├── TableError         a source or target table
     │   └── BundleError        a model bundle: missing, tampered with, unsafe
+    ├── BusyError              another run is at work on the output: exit code 4
     └── Rejected               one image cannot be tagged: a row, never a failed job
 
 Each message says what, where, got and wanted, and the next step if there is one.
@@ -61,6 +62,10 @@ class BundleError(UsageError):
     """A model bundle is incomplete, altered, or holds something unsafe."""
 
 
+class BusyError(JeansError):
+    """Another run is at work on the output; nothing was done."""
+
+
 class Rejected(JeansError):
     """One image cannot be tagged.
 
@@ -82,6 +87,9 @@ def carried_out(name: str, job: Callable[[], int]) -> int:
     except UsageError as error:
         print(f"{name}: {error}", file=sys.stderr)
         return EXIT_USAGE
+    except BusyError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return EXIT_BUSY
     except JeansError as error:
         print(f"{name}: {error}", file=sys.stderr)
     except KeyboardInterrupt:

@@ -20,14 +20,9 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from jeans_udf import folders
-from jeans_udf.errors import JeansError
 
 BEAT_SECONDS = 10.0
 SILENT_SECONDS = 60.0
-
-
-class BusyError(JeansError):
-    """Another run is at work on the output; nothing was done."""
 
 
 @dataclass(frozen=True)

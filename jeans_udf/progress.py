@@ -142,7 +142,8 @@ def print_summary(run: Run, output: Output, console: Console | None = None) -> N
 
 def _next_steps(output: Output) -> str:
     where = output.text + ("/" if output.is_path else ".")
-    names = "image_status, garments, garment_crops, tagging_runs"
+    names = "image_status, garments, garment_crops, image_detections, tagging_runs, "
+    names += "attribute_overrides"
     status = output.table("image_status").sql
     garments = output.table("garments").sql
     lines = [
@@ -152,9 +153,10 @@ def _next_steps(output: Output) -> str:
         f"  SELECT category, attributes, score FROM {garments} ORDER BY score DESC LIMIT 20;",
     ]
     if output.is_path:
-        lines.append(f"Views product_attributes and rejected_images: {output.text}/views.sql")
+        lines.append(f"Views, product_attributes the first to ask: {output.text}/views.sql")
     else:
         lines.append(f"  SELECT * FROM {output.table('product_attributes').sql} LIMIT 20;")
+    lines.append("Each view: python jobs/publish_views.py --help")
     return "\n".join(lines)
 
 

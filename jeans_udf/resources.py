@@ -55,8 +55,10 @@ def pixel_profile(spark: SparkSession, stage: Stage) -> ResourceProfile | None:
         )
     tasks = TaskResourceRequests()
     tasks.cpus(stage.task_cpus or int(str(conf.get("spark.task.cpus", "1"))))
-    if stage.task_gpus:
-        tasks.resource(GPU, stage.task_gpus)
+    # Of what a profile leaves out Spark takes over the cores alone, not the GPUs.
+    gpus = stage.task_gpus or (0 if stage.asks_executors else _task_gpus(conf))
+    if gpus:
+        tasks.resource(GPU, gpus)
     builder = ResourceProfileBuilder().require(tasks)
     if stage.asks_executors:
         vendor = str(conf.get("spark.executor.resource.gpu.vendor", NVIDIA))
@@ -65,14 +67,24 @@ def pixel_profile(spark: SparkSession, stage: Stage) -> ResourceProfile | None:
 
 
 def gpu_share(spark: SparkSession, stage: Stage) -> float:
-    """The part of a GPU's memory that a task of the pass may take; 1 where it has one alone."""
+    """The part of a GPU's memory that a task of the pass may take; 1 where it has one alone.
+
+    Spark's Python workers outlive their tasks. Of an executor with several GPUs each may have met
+    each GPU, and keeps its models there.
+    """
     conf = spark.sparkContext.getConf()
-    share = stage.task_gpus or float(str(conf.get("spark.task.resource.gpu.amount", "1")))
-    return min(1.0, share)
+    share = stage.task_gpus or _task_gpus(conf) or 1.0
+    each = stage.executor_gpus or _gpus(conf)
+    return share / max(1.0, each) if share < 1 else 1.0
 
 
-def _gpus(conf: SparkConf) -> bool:
-    return float(str(conf.get("spark.executor.resource.gpu.amount", "0"))) > 0
+def _gpus(conf: SparkConf) -> float:
+    """GPUs of an executor."""
+    return float(str(conf.get("spark.executor.resource.gpu.amount", "0")))
+
+
+def _task_gpus(conf: SparkConf) -> float:
+    return float(str(conf.get("spark.task.resource.gpu.amount", "0")))
 
 
 def _executors(stage: Stage, vendor: str) -> ExecutorResourceRequests:

@@ -15,8 +15,8 @@ from pyspark.sql import functions as F
 from jeans_udf import tables
 from jeans_udf.conflicts import WriteConflict, retry_conflicts
 from jeans_udf.drift import drift_by_group, stability_index
-from jeans_udf.errors import EXIT_FAILED, EXIT_OVER_LIMIT
-from jeans_udf.lease import BusyError, Heartbeat, holder, wait_step
+from jeans_udf.errors import EXIT_FAILED, EXIT_OVER_LIMIT, BusyError
+from jeans_udf.lease import Heartbeat, holder, wait_step
 from jeans_udf.runs import Run
 from jeans_udf.schemas import TAGGING_RUNS
 from jeans_udf.table_names import Table
@@ -24,8 +24,9 @@ from jeans_udf.tables import Txn
 from jeans_udf.vocabulary import Vocabulary
 
 LIBRARIES = (
-    "jeans-udf pyspark delta-spark torch torchvision detectron2 pb1-detectron2 fastai timm".split()
-)
+    "jeans-udf pyspark delta-spark torch torchvision detectron2 pb1-detectron2 fastai timm "
+    "openvino onnxruntime"
+).split()
 TURN = "tag_catalog/turn"
 """Transaction mark of a run's first row: its version is the run's number."""
 

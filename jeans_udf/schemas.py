@@ -80,7 +80,7 @@ GARMENT_CROPS = T.StructType(
 PRODUCT_EMBEDDINGS = T.StructType(
     [
         _column("product_id", STRING, "Key of the product", nullable=False),
-        _column("text", STRING, "What was embedded: description and attributes"),
+        _column("text", STRING, "What was embedded: title, attributes, description"),
         _column("text_sha256", STRING, "Hex SHA-256 of the text"),
         _column("embedding", T.ArrayType(FLOAT), "The text's vector; null for an empty text"),
         _column("embedder", STRING, "Encoder and reading; only equal ones can be compared"),

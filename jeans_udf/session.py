@@ -104,7 +104,10 @@ def build_session(
     builder = SparkSession.builder.appName(app_name)
     for key, value in settings.items():
         builder = builder.config(key, value)
-    return builder.getOrCreate()
+    spark = builder.getOrCreate()
+    # What Spark's UI shows of a job until its owner says more.
+    spark.sparkContext.setJobDescription(app_name)
+    return spark
 
 
 def stop_session(spark: SparkSession) -> None:

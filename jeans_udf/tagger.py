@@ -19,6 +19,7 @@ from jeans_udf.ahead import DecodeAhead, Decoded
 from jeans_udf.bundle import Bundle
 from jeans_udf.config import TaggingConfig
 from jeans_udf.cutting import cut, cut_known
+from jeans_udf.engines.plain import LEAST_ROWS
 from jeans_udf.engines.registry import open_engine
 from jeans_udf.errors import Rejected
 from jeans_udf.loading import load_classifier, load_combination, load_detector
@@ -104,8 +105,10 @@ class Tagger:
     def images_at_once(self, shape: tuple[int, int]) -> int:
         """Canvases of ``shape`` (height, width) in a full device batch."""
         most = max(1, self.batch_pixels // (shape[0] * shape[1]))
-        # On a GPU the engine fills batches up to powers of two.
-        return most if self.device.type == "cpu" else 1 << (most.bit_length() - 1)
+        # On a GPU the engine fills batches up to powers of two, small ones to LEAST_ROWS.
+        if self.device.type == "cpu" or most < LEAST_ROWS:
+            return most
+        return 1 << (most.bit_length() - 1)
 
     def _batches(self, decoded: Iterable[Decoded]) -> Iterator[list[Decoded]]:
         """Groups of equal canvases of at most ``batch_pixels``; rejected images apart."""

@@ -33,6 +33,9 @@ CUDA_BYTES = 2_500_000_000
 """Allowed on a GPU besides isolation.max_memory_bytes: CUDA's libraries and context, in the host's
 memory. Of the same photos a process took 3.1 GB with an H100, 1.3 GB without one."""
 
+NVIDIA_DRIVER = "/dev/nvidiactl"
+"""There where a process may talk to NVIDIA's driver."""
+
 _SUPERVISORS: dict[tuple[tuple[str, ...], str, str, int, str | None], Supervisor] = {}
 """The process with this Python worker's models, by all that decides its answers: opened once."""
 
@@ -89,7 +92,7 @@ def _supervisor(
         for other in [other for other in _SUPERVISORS if other[:-1] != key[:-1]]:
             _SUPERVISORS.pop(other).close()
         limits = config.isolation
-        if gpu is not None or config.device.kind == "cuda":
+        if drives_gpu(config.device.kind, gpu):
             more = limits.max_memory_bytes + CUDA_BYTES
             limits = limits.model_copy(update={"max_memory_bytes": more})
         _SUPERVISORS[key] = Supervisor(
@@ -99,6 +102,16 @@ def _supervisor(
             sound_image(),
         )
     return _SUPERVISORS[key]
+
+
+def drives_gpu(kind: str, gpu: str | None) -> bool:
+    """Whether a task's models run on a GPU, as far as that can be told without loading torch.
+
+    ``gpu`` is the address that Spark gave the task, if any.
+    """
+    if kind == "auto" and gpu is None:
+        return os.path.exists(NVIDIA_DRIVER)
+    return kind != "cpu"
 
 
 def _source_images(frames: Iterable[pd.DataFrame]) -> Iterator[SourceImage]:

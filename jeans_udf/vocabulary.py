@@ -17,10 +17,11 @@ RESERVED = frozenset(
     "garment_id image_id product_id garment_no category score box mask mask_area attributes "
     "attribute_scores image_sha256 model_version run_id tagged_at "
     "crop crop_width crop_height width height images garments place all "
-    "reviewed confidence weakest model mask_score model_score status answers".split()
+    "reviewed confidence weakest model mask_score model_score status answers "
+    "title description".split()
 )
-"""Names that no group may take: columns of garments, and of what is joined to them on the way, and
-``all``, the figures of all groups together."""
+"""Names that no group may take: columns of garments, and of what is joined to them on the way, the
+source's that a template of texts may name, and ``all``, the figures of all groups together."""
 NO_GARMENT = "none"
 """The classifier's word for a crop without a garment; no category may be called so."""
 _QUOTE = "write it in quotes, such as '0541' or 'on': YAML takes it for something else than text"

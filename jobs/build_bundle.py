@@ -47,7 +47,9 @@ def parser() -> argparse.ArgumentParser:
     classifier.add_argument("--classifier", type=Path, help="output of train_classifier.py")
     classifier.add_argument("--classifier-from", metavar="BUNDLE",
                             help="take the classifier of a bundle, as of 'default'")  # fmt: skip
-    add("--vocabulary", default=conf_file("vocabulary.yaml"))
+    add("--vocabulary", default=conf_file("vocabulary.yaml"), metavar="FILE",
+        help="categories, groups and labels that both models were trained with "
+        "(default: %(default)s)")
     add("--training-data", metavar="YAML",
         help="list of data sets with name, licence, content, for the manifest")
     add("--val-photos", required=True, help="folder of validation photos")

@@ -23,7 +23,7 @@ import jeans_udf.drawing
 from jeans_udf.bundle import Bundle, open_bundle
 from jeans_udf.config import TaggingConfig, load_config
 from jeans_udf.drawing import draw_catalog
-from jeans_udf.errors import EXIT_FAILED, EXIT_USAGE, TableError, UsageError
+from jeans_udf.errors import TableError, carried_out
 from jeans_udf.ingest import Ingested, Reading, ingest
 from jeans_udf.listing import SourceFile, list_folder, read_listing
 from jeans_udf.report.console import Steps, text_table
@@ -64,23 +64,20 @@ class Done:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
+    return carried_out("demo", lambda: demo(options))
+
+
+def demo(options: argparse.Namespace) -> int:
     work = options.work or (OWN_WORK if options.images else DRAWN_WORK)
     steps = Steps(Console(), 6)
+    check(options.images, options.set)
+    with steps.step("Start Spark") as said:
+        spark = build_session("demo")
+        said.append(f"Spark {spark.version}, {spark.sparkContext.master}")
     try:
-        check(options.images, options.set)
-        with steps.step("Start Spark") as said:
-            spark = build_session("demo")
-            said.append(f"Spark {spark.version}, {spark.sparkContext.master}")
-        try:
-            done = run_demo(spark, work, options.images, options.set, steps)
-        finally:
-            stop_session(spark)
-    except UsageError as error:
-        print(f"demo: {error}", file=sys.stderr)
-        return EXIT_USAGE
-    except KeyboardInterrupt:
-        print("demo: interrupted; the same command goes on from here", file=sys.stderr)
-        return EXIT_FAILED
+        done = run_demo(spark, work, options.images, options.set, steps)
+    finally:
+        stop_session(spark)
     show_next(done, steps, options.images)
     assert done.run.exit_code is not None
     return done.run.exit_code
@@ -222,10 +219,11 @@ def show(spark: SparkSession, output: Output, vocabulary: Vocabulary, steps: Ste
 def show_next(done: Done, steps: Steps, images: Path | None) -> None:
     """Where everything is, and what to try."""
     own = f" IMAGES={shlex.quote(str(images))}" if images else ""
-    names = "product_images, image_status, garments, garment_crops, tagging_runs; views.sql"
+    names = "product_images, image_status, garments, garment_crops, tagging_runs, …"
     lines = [
         ("The page", str(done.page)),
         ("Tables", f"{done.output.text}/ {names}"),
+        ("Views", "views.sql there; python jobs/publish_views.py --help says what each holds"),
         ("Again", f"make run{own}    changes nothing and runs no model, unless a picture changed"),
         ("Yours", "make run IMAGES=/path/to/pictures"),
         ("In SQL", "queries for Spark and DuckDB are on the page"),

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 
 from jeans_udf.config import load_section
 from jeans_udf.embedding.config import PACKAGED, EmbeddingConfig
-from jeans_udf.embedding.encoders import encoder_digest, local_folder
+from jeans_udf.embedding.encoders import check_encoder, encoder_digest, local_folder
 from jeans_udf.embedding.refresh import refresh_embeddings
 from jeans_udf.embedding.texts import product_texts
 from jeans_udf.errors import EXIT_OK, ConfigError, carried_out
@@ -38,7 +38,8 @@ examples:
   python jobs/embed_products.py --source shop.product_images --output shop \\
       --config conf/embedding_notebook.yaml --set encoder=/models/bert-large-uncased
 
-exit codes: 0 fine; 1 failed, run the same command again; 2 bad configuration, encoder or table
+exit codes: 0 fine; 1 failed, run the same command again; 2 bad configuration, encoder or table;
+            4 another embed_products.py is at work on this output, and nothing was done
 """
 
 
@@ -72,7 +73,9 @@ def embed(options: argparse.Namespace) -> int:
     if config.encoder != PACKAGED and os.path.isdir(config.encoder):
         # Executors have other working directories.
         config = config.model_copy(update={"encoder": os.path.abspath(config.encoder)})
-    digest = encoder_digest(local_folder(config.encoder, config.allow_hub))
+    folder = local_folder(config.encoder, config.allow_hub)
+    check_encoder(folder)
+    digest = encoder_digest(folder)
     if config.index == "hnsw" and find_spec("faiss") is None:
         raise ConfigError(
             "index: hnsw wants faiss, here and on every executor: pip install faiss-cpu; or give "

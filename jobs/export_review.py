@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from jeans_udf import tables
@@ -15,7 +16,7 @@ from jeans_udf.session import build_session, stop_session
 from jeans_udf.sources import open_source
 from jeans_udf.table_names import parse_output, parse_table
 from jeans_udf.views.groups import groups_of
-from jeans_udf.views.publishing import Publication, create_views, garments_of
+from jeans_udf.views.publishing import create_views, garments_of, remembered
 
 MORE = """\
 Photos of garments that are corrected in attribute_overrides come first, then those of the view
@@ -56,8 +57,8 @@ def parser() -> argparse.ArgumentParser:
     add("--to", required=True, metavar="DIR", type=Path,
         help="folder for the dataset, new or empty")  # fmt: skip
     add("--limit", type=int, default=500, metavar="N", help="most photos (default 500)")
-    add("--least-confidence", type=float, default=0.5, metavar="SCORE",
-        help="garments with a score below this are to be looked at (default 0.5)")  # fmt: skip
+    add("--least-confidence", type=float, metavar="SCORE", help="garments with a score below this "
+        "are to be looked at (default: as published, at first 0.5)")  # fmt: skip
     add("--config", metavar="FILE", help="as of tag_catalog.py, for images.roots and limits")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="stronger than the file")
     return parser
@@ -71,7 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def write(options: argparse.Namespace) -> int:
     config = load_config(options.config, options.set)
     source, output = parse_table(options.source), parse_output(options.output)
-    if options.limit < 1 or not 0 <= options.least_confidence <= 1:
+    least = options.least_confidence
+    if options.limit < 1 or (least is not None and not 0 <= least <= 1):
         raise ConfigError("wanted --limit of 1 or more, and --least-confidence of 0 to 1")
     if options.to.exists() and (not options.to.is_dir() or any(options.to.iterdir())):
         raise ConfigError(f"--to {options.to}: is no empty folder; give a new one")
@@ -79,8 +81,10 @@ def write(options: argparse.Namespace) -> int:
     try:
         garments = garments_of(spark, output)
         images = open_source(spark, source).read(spark)
-        # In this session alone, with this job's threshold.
-        publication = Publication(temporary=True, least_confidence=options.least_confidence)
+        # In this session alone, by the threshold that was published or given.
+        publication = replace(remembered(spark, output, with_side=False), temporary=True)
+        if least is not None:
+            publication = replace(publication, least_confidence=least)
         create_views(spark, output, garments, publication)
         wanted = wanted_images(
             tables.read_table(spark, output.table("image_status")),
@@ -97,10 +101,12 @@ def write(options: argparse.Namespace) -> int:
     print(f"{done.photos} photos with {done.garments} garments, {done.corrected} of them corrected "
           f"by people: {options.to}")  # fmt: skip
     if done.without_mask:
-        print(f"left out: photos with {done.without_mask} garments without a mask")
+        print(f"left out: photos with {done.without_mask} garments without a mask, as the "
+              "training jobs learn from outlines alone; tag with a bundle whose detector gives "
+              "masks, as the default one does, and export again")  # fmt: skip
     if done.ignored:
-        print(f"not followed: {done.ignored} rows of attribute_overrides that make no sense; the "
-              "view ignored_overrides says why")  # fmt: skip
+        print(f"not followed: {done.ignored} rows of attribute_overrides; the view "
+              "ignored_overrides says why")  # fmt: skip
     if done.changed:
         print(f"left out: {len(done.changed)} photos that changed, or went, after tagging, as "
               f"{done.changed[0]}")  # fmt: skip

@@ -7,12 +7,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pyspark.errors import AnalysisException
 from pyspark.sql import SparkSession
+from pyspark.sql import types as T
 
 from jeans_udf import tables
-from jeans_udf.errors import EXIT_OK, ConfigError, carried_out
+from jeans_udf.errors import EXIT_OK, ConfigError, TableError, carried_out
 from jeans_udf.session import build_session, stop_session
 from jeans_udf.table_names import Output, parse_output
+from jeans_udf.tagging import NO_VIEWS
 from jeans_udf.views.dbt import TABLES, schema_yml
 from jeans_udf.views.publishing import (
     Before,
@@ -35,7 +38,7 @@ views, each with comments on every column:
   low_confidence          garments that a person should look at
   attribute_trends        how often each label was given, run by run
   garments_with_crops     garments with their cut-out pictures
-  ignored_overrides       rows of attribute_overrides that make no sense, and why
+  ignored_overrides       rows of attribute_overrides that nothing follows, and why
   near_duplicate_images   images that look nearly the same
   model_diff              with --compare-with or --before-run: two bundles, image by image
 
@@ -95,13 +98,15 @@ def publish(options: argparse.Namespace) -> int:
     try:
         garments = garments_of(spark, output)
         # What is not said stays as it was said the last time.
-        last = remembered(spark, into or output)
-        before = side_before(spark, output, options) or last.before
+        before = side_before(spark, output, options)
+        # A side that is not wanted any more may be one that cannot be read.
+        keeps_side = before is None and not options.without_diff
+        last = remembered(spark, into or output, with_side=keeps_side)
         publication = Publication(
             into=into, least_confidence=last.least_confidence if least is None else least,
-            before=None if options.without_diff else before,
+            before=before or last.before,
         )  # fmt: skip
-        names = publish_views(spark, output, garments, publication)
+        names = published(spark, output, garments, publication)
         if options.dbt is not None:
             there = [name for name in TABLES if tables.table_exists(spark, output.table(name))]
             text = schema_yml(output, garments, publication, there)
@@ -117,6 +122,23 @@ def publish(options: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def published(
+    spark: SparkSession, output: Output, garments: T.StructType, publication: Publication
+) -> list[str]:
+    """Publish the views; their names. `TableError` where the catalog keeps no views."""
+    try:
+        return publish_views(spark, output, garments, publication)
+    except AnalysisException as error:
+        if not (error.getCondition() or "").startswith(NO_VIEWS):
+            raise
+        first = str(error).strip().splitlines()[0]
+        place = publication.into or output
+        raise TableError(
+            f"{place.text}: this catalog keeps no views ({first}); give a schema that can hold "
+            "them: --into SCHEMA"
+        ) from None
+
+
 def side_before(
     spark: SparkSession, output: Output, options: argparse.Namespace
 ) -> Before | None:
@@ -125,21 +147,34 @@ def side_before(
         other = parse_output(options.compare_with)
         told = f"{other.text} before, {output.text} after"
         garments_of(spark, other)
-        return present(spark, Before(other, told=told))
+        before = present(spark, Before(other, told=told))
+        if before is None:
+            raise ConfigError(
+                f"--compare-with {options.compare_with}: {other.table('image_status')} or files of "
+                f"{other.table('garments')} are not there; run tag_catalog.py on it"
+            )
+        return before
     if options.before_run is None:
         return None
     runs = tables.read_table(spark, output.table("tagging_runs"))
     rows = runs.where(runs.run_id.startswith(options.before_run)).collect()
     # A run's whole name may be the beginning of another's.
     rows = [row for row in rows if row.run_id == options.before_run] or rows
-    if len(rows) != 1 or rows[0].tables_before is None:
+    if len(rows) != 1:
         known = [row.run_id for row in runs.orderBy("run_no").select("run_id").collect()]
         raise ConfigError(
             f"--before-run {options.before_run}: {len(rows)} runs are called so; known: "
             + ", ".join(known[-10:])
         )
+    versions = dict(rows[0].tables_before or {})
+    # A run that was killed before it began to tag noted none.
+    if not {"image_status", "garments"} <= versions.keys():
+        raise ConfigError(
+            f"--before-run {options.before_run}: this run changed no table, or is older than "
+            "rollbacks; give the run after it"
+        )
     told = f"before run {rows[0].run_id}, and now"
-    before = present(spark, Before(output, dict(rows[0].tables_before), told))
+    before = present(spark, Before(output, versions, told))
     if before is None:
         raise ConfigError(
             f"--before-run {options.before_run}: the tables of that time can be read no more, as "

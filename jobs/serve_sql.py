@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pyspark.sql import SparkSession
 
@@ -14,7 +15,7 @@ from jeans_udf import tables
 from jeans_udf.errors import EXIT_OK, ConfigError, carried_out
 from jeans_udf.session import build_session, stop_session
 from jeans_udf.table_names import Output, parse_output
-from jeans_udf.views.publishing import Publication, create_views, garments_of
+from jeans_udf.views.publishing import create_views, garments_of, remembered
 
 MORE = """\
 Whatever speaks to HiveServer2 can connect: beeline, DBeaver, Tableau, Power BI, PyHive. Tables and
@@ -101,7 +102,9 @@ def name_tables(spark: SparkSession, output: Output) -> list[str]:
         # By statement, not from a frame: each query then sees the table as it is by then.
         rows = f"SELECT * FROM {output.table(name).sql}"
         spark.sql(f"CREATE OR REPLACE TEMPORARY VIEW {name} AS {rows}")
-    return names + create_views(spark, output, garments, Publication(temporary=True))
+    # As they were published: with their threshold, and what model_diff compares with.
+    publication = replace(remembered(spark, output), temporary=True)
+    return names + create_views(spark, output, garments, publication)
 
 
 def start_server(spark: SparkSession):  # type: ignore[no-untyped-def]

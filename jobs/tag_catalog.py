@@ -11,15 +11,7 @@ from pyspark.sql import SparkSession
 from jeans_udf.bundle import Bundle, open_bundle
 from jeans_udf.config import TaggingConfig, load_config
 from jeans_udf.engines.registry import check_engine
-from jeans_udf.errors import (
-    EXIT_BUSY,
-    EXIT_FAILED,
-    EXIT_OK,
-    EXIT_USAGE,
-    JeansError,
-    UsageError,
-)
-from jeans_udf.lease import BusyError
+from jeans_udf.errors import EXIT_OK, carried_out
 from jeans_udf.listeners import JsonLines, MlflowRun
 from jeans_udf.pipeline import Refresh
 from jeans_udf.progress import print_summary
@@ -34,7 +26,8 @@ from jeans_udf.tagging import run_tagging
 MORE = """\
 The first run tags the whole source, each later one what changed since: run the same command after
 each ingest, and again after a crash. A run with nothing new loads no model and writes only its
-own row of tagging_runs. A new bundle tags every image again.
+own row of tagging_runs. A new bundle tags every image again; one with the same detector only
+classifies again what that detector found.
 
 A Delta table with its change data feed on (ingest_images.py sees to that) tells what changed. Any
 other source is read whole and compared by key and hash: a folder of Parquet files, a table of
@@ -45,11 +38,15 @@ worker_crashed or timed_out and costs no other image; it is not tried again befo
 change, or --retry-rejected asks for it.
 
 tables written to the output:
-  image_status    one row per image: tagged, no_garment, or rejected with a reason
-  garments        one row per garment: category, box, mask, attributes, scores
-  garment_crops   one row per garment: its picture, background transparent
-  tagging_runs    one row per run: counts, rates, versions, configuration, exit code
-views: product_attributes, rejected_images (for a directory: in its views.sql)
+  image_status          one row per image: tagged, no_garment, or rejected with a reason
+  garments              one row per garment: category, box, mask, attributes, scores
+  garment_crops         one row per garment: its picture, background transparent
+  image_detections      one row per image: what the detector found, for another classifier
+  tagging_runs          one row per run: counts, rates, versions, configuration, exit code
+  attribute_overrides   made empty: people write their corrections into it
+views (for a directory: in its views.sql; publish_views.py --help says what each holds):
+  product_attributes, reviewed_garments, garments_with_crops, rejected_images, low_confidence,
+  attribute_coverage, attribute_trends, near_duplicate_images, ignored_overrides
 
 examples:
   python jobs/tag_catalog.py --source build/tables/product_images --output build/tables
@@ -58,7 +55,7 @@ examples:
       --set batch.max_bytes=512m --set detection.score_threshold=0.6
 
   python jobs/tag_catalog.py --source shop.product_images --output shop --status
-  python jobs/tag_catalog.py --source shop.product_images --output shop --rollback 3f2a…
+  python jobs/tag_catalog.py --source shop.product_images --output shop --rollback RUN_ID
 
 exit codes: 0 fine; 1 failed, run the same command to go on; 2 bad configuration, bundle or
 table, nothing done; 3 finished, but more images rejected than max_rejected_fraction allows or
@@ -90,7 +87,8 @@ def parser() -> argparse.ArgumentParser:
     other("--status", action="store_true",
           help="show the last runs and what is pending; nothing is written")  # fmt: skip
     other("--rollback", metavar="RUN_ID",
-          help="bring the tables back to before this run, and the later ones")  # fmt: skip
+          help="bring the tables back to before this run and the later ones; its whole run_id, "
+          "as --status shows it")  # fmt: skip
     add("--metrics", metavar="FILE",
         help="append a JSON line for each batch and for the run")  # fmt: skip
     add("--mlflow", metavar="EXPERIMENT",
@@ -102,20 +100,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
-    try:
-        return tag(options)
-    except UsageError as error:
-        print(f"tag_catalog: {error}", file=sys.stderr)
-        return EXIT_USAGE
-    except BusyError as error:
-        print(f"tag_catalog: {error}", file=sys.stderr)
-        return EXIT_BUSY
-    except JeansError as error:
-        print(f"tag_catalog: {error}", file=sys.stderr)
-        return EXIT_FAILED
-    except KeyboardInterrupt:
-        print("tag_catalog: interrupted; the same command goes on from here", file=sys.stderr)
-        return EXIT_FAILED
+    return carried_out("tag_catalog", lambda: tag(options))
 
 
 def tag(options: argparse.Namespace) -> int:

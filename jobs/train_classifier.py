@@ -19,11 +19,12 @@ Examples:
     python jobs/train_classifier.py --recipe fine_tune --backbone resnet34 --photos DIR \\
         --labels DIR/labels.csv --output runs/fine_tune
   the default's way, on your COCO annotations
+    python scripts/imagenet_weights.py build/imagenet_lite0.safetensors
     python jobs/train_classifier.py --photos DIR --annotations DIR/instances_train.json \\
         --labels DIR/attributes_train.csv --val-photos DIR \\
         --val-annotations DIR/instances_val.json --val-labels DIR/attributes_val.csv \\
         --detector jeans_udf/bundles/default \\
-        --weights build/imagenet_lite2.safetensors --output runs/classifier
+        --weights build/imagenet_lite0.safetensors --output runs/classifier
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ def parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--recipe", default="default", metavar="NAME_OR_YAML",
         help="a name of conf/classifiers, or a YAML of your own")
-    add("--vocabulary", default=conf_file("vocabulary.yaml"), help="groups and labels in order")
+    add("--vocabulary", default=conf_file("vocabulary.yaml"), metavar="FILE",
+        help="groups and labels in order (default: %(default)s)")
     add("--photos", action="append", required=True, metavar="DIR",
         help="folder of training photos; may be given several times, as may its files below")
     add("--labels", action="append", required=True, metavar="FILE",
@@ -80,7 +82,8 @@ def parser() -> argparse.ArgumentParser:
         help="safetensors to start from: a backbone (scripts/imagenet_weights.py, "
         "jobs/import_weights.py), or another classifier; without it all is learnt from nothing")
     add("--output", required=True, type=Path, help="folder to write; resumed when it exists")
-    add("--seed", type=int, default=0)
+    add("--seed", type=int, default=0,
+        help="of fresh weights and the photos' order; with --member N: N - 1 more (%(default)s)")
     add("--member", type=int, metavar="N",
         help="train the recipe's Nth member alone, such as on a core or machine of its own; the "
         "same command without it then makes the mean of all")

@@ -12,8 +12,9 @@ Examples:
     python jobs/train_detector.py --photos DIR --annotations my/instances_train.json \\
         --val-photos DIR --val-annotations my/instances_val.json --output runs/mask_rcnn
   another architecture, from a backbone's pretrained weights
+    python scripts/imagenet_weights.py build/imagenet_lite0.safetensors
     python jobs/train_detector.py --config conf/detectors/retinanet.yaml \\
-        --weights runs/imagenet_lite0.safetensors --photos ... --output runs/retinanet
+        --weights build/imagenet_lite0.safetensors --photos ... --output runs/retinanet
   Fast R-CNN, on what an RPN proposes
     python jobs/train_detector.py --config conf/detectors/rpn.yaml ... --output runs/rpn
     python jobs/write_proposals.py --detector runs/rpn ... --output runs/proposals.parquet
@@ -101,14 +102,18 @@ def _add_course(add: Any) -> None:
     add("--warmup-steps", type=int, default=Recipe.warmup_steps, help="(%(default)s)")
     add("--average", type=float, default=Recipe.average,
         help="decay of the weights' average; lower it for a training of few steps (%(default)s)")
-    add("--evaluate-every", type=int, default=Recipe.evaluate_every, metavar="EPOCHS")
+    add("--evaluate-every", type=int, default=Recipe.evaluate_every, metavar="EPOCHS",
+        help="judge on the validation photos after so many epochs, and after the last "
+        "(%(default)s)")
     add("--precision", choices=list(PRECISIONS),
         help="default: bfloat16 or float16 on a GPU, float32 on the CPU")
-    add("--seed", type=int, default=0)
+    add("--seed", type=int, default=0,
+        help="of fresh weights, the photos' order and their augmentation (%(default)s)")
     add("--workers", type=int, default=4 if torch.cuda.is_available() else 1,
         help="threads that decode and augment photos ahead (%(default)s)")
     add("--threads", type=int, default=0, help="torch's CPU threads; 0: all cores")
-    add("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    add("--device", default="cuda" if torch.cuda.is_available() else "cpu",
+        help="cpu, cuda or cuda:N (default here: %(default)s)")
 
 
 def read_config(args: argparse.Namespace, categories: tuple[str, ...]) -> CfgNode:

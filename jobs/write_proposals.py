@@ -36,10 +36,12 @@ def parser() -> argparse.ArgumentParser:
         help="output of train_detector.py with conf/detectors/rpn.yaml")
     add("--photos", required=True, metavar="DIR", help="folder of photos")
     add("--annotations", required=True, metavar="FILE", help="COCO file that lists them")
-    add("--vocabulary", default=conf_file("vocabulary.yaml"))
+    add("--vocabulary", default=conf_file("vocabulary.yaml"), metavar="FILE",
+        help="names the categories in order (default: %(default)s)")
     add("--output", required=True, type=Path, metavar="FILE", help="Parquet file to write")
     add("--threads", type=int, default=0, help="torch's CPU threads; 0: all cores")
-    add("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    add("--device", default="cuda" if torch.cuda.is_available() else "cpu",
+        help="cpu, cuda or cuda:N (default here: %(default)s)")
     return parser
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The tests on another version of Spark: everything of .venv but pyspark and delta-spark.
 #   scripts/other_spark.sh 4.0.4 4.0.1                 all tests
-#   scripts/other_spark.sh 4.1.4 4.1.0 tests/views     some of them
+#   scripts/other_spark.sh 4.1.4 4.3.1 tests/views     some of them
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

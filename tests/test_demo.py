@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
 from deltalake import DeltaTable
@@ -12,7 +13,14 @@ from rich.console import Console
 
 from jeans_udf.bundle import SHIPPED
 from jeans_udf.drawing import draw_catalog
-from jeans_udf.errors import EXIT_USAGE, TableError
+from jeans_udf.errors import (
+    EXIT_BUSY,
+    EXIT_FAILED,
+    EXIT_USAGE,
+    BusyError,
+    JeansError,
+    TableError,
+)
 from jeans_udf.report.console import Steps, cell, text_table
 from jobs import demo
 
@@ -83,6 +91,29 @@ def test_a_bad_request_is_one_line_before_spark_starts(
     assert demo.main(arguments) == EXIT_USAGE
     error = capsys.readouterr().err
     assert error.startswith("demo: ") and words in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (BusyError("run r1 is at work"), EXIT_BUSY),
+        (JeansError("it went"), EXIT_FAILED),
+        (TableError("no table"), EXIT_USAGE),
+    ],
+)
+def test_errors_end_it_with_tag_catalogs_exit_codes(
+    error: JeansError,
+    code: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(demo, "check", lambda images, overrides: None)
+    monkeypatch.setattr(demo, "build_session", MagicMock())
+    stop = MagicMock()
+    monkeypatch.setattr(demo, "stop_session", stop)
+    monkeypatch.setattr(demo, "run_demo", MagicMock(side_effect=error))
+    assert demo.main([]) == code
+    assert capsys.readouterr().err == f"demo: {error}\n" and stop.call_count == 1
 
 
 def test_steps_are_numbered_and_timed() -> None:

@@ -6,9 +6,11 @@ import importlib.util
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from jeans_udf import doctor
 from jeans_udf.config import TaggingConfig
@@ -60,6 +62,29 @@ def test_a_broken_bundle_and_a_missing_engine(
     found = by_name(examine(config))
     assert found["Bundle"].state == "wrong" and str(tmp_path) in found["Bundle"].advice
     assert found["Engine"].state == "wrong" and "pip install" in found["Engine"].advice
+
+
+@pytest.mark.parametrize(
+    ("build", "driver", "seen", "advice"),
+    [(None, "570.1", False, "install a build for CUDA"), ("13.0", "470.1", False, "too old"),
+     ("13.0", None, False, ""), ("13.0", "580.1", True, "")],
+)  # fmt: skip
+def test_what_is_said_of_a_gpu(
+    monkeypatch: pytest.MonkeyPatch, build: str | None, driver: str | None, seen: bool, advice: str
+) -> None:
+    monkeypatch.setattr(torch.version, "cuda", build)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: seen)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    card = SimpleNamespace(name="a card", total_memory=24_000_000_000)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: card)
+    monkeypatch.setattr(doctor, "_driver", lambda: driver)
+    found = by_name(examine(TaggingConfig()))
+    assert str(build or "CPUs") in found["CUDA"].found and (driver or "none") in found["CUDA"].found
+    assert advice in found["CUDA"].advice and bool(found["CUDA"].advice) == bool(advice)
+    if seen:
+        assert found["GPU 0"].found == "a card, 24 GB"
+    pixels = "6,500,000" if seen else "420,000"
+    assert pixels in found["Each task"].found
 
 
 def test_too_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,8 @@ from pyspark.sql import SparkSession
 
 from jeans_udf import folders, tables
 from jeans_udf.config import TaggingConfig
-from jeans_udf.lease import BusyError, Driver, Heartbeat, beat_file, holder
+from jeans_udf.errors import BusyError
+from jeans_udf.lease import Driver, Heartbeat, beat_file, holder
 from jeans_udf.run_log import DIED, free_run_id, recorded
 from jeans_udf.runs import Run
 from jeans_udf.schemas import TAGGING_RUNS

@@ -72,7 +72,9 @@ def test_the_summary_says_what_and_where_and_what_next() -> None:
     print_summary(run, Output("/data/out", True), Console(file=text, width=100))
     shown = text.getvalue()
     for part in ("run [run]", "rejected", "empty", "images/s", "2.5", "exit code", "3",
-                 "Tables in /data/out/", "FROM delta.`/data/out/image_status`"):  # fmt: skip
+                 "Tables in /data/out/", "FROM delta.`/data/out/image_status`",
+                 "image_detections", "attribute_overrides", "/data/out/views.sql",
+                 "publish_views.py --help"):  # fmt: skip
         assert part in shown
     print_summary(run, Output("shop", False), Console(file=text, width=100))
     assert "SELECT * FROM `shop`.`product_attributes`" in text.getvalue()

@@ -30,7 +30,10 @@ from readers import (
 
 from jeans_udf.drawing import draw_catalog
 from jeans_udf.drawing.broken import BROKEN
+from jeans_udf.table_names import parse_output
+from jeans_udf.tables import read_table
 from jeans_udf.training.coco import read_coco
+from jeans_udf.views.publishing import Publication, create_views, garments_of
 from jeans_udf.vocabulary import load_vocabulary
 
 ROOT = Path(__file__).parents[1]
@@ -42,7 +45,10 @@ KEYS = {
     "similar_products": "product_id rank",
 }  # fmt: skip
 PLAIN = ("string", "int", "bigint", "float", "double", "boolean")
-"""Types that a client over JDBC gets as values; the others come as text."""
+"""Types that a client over JDBC gets as values; the others are compared as text."""
+AS_TEXT = {"binary": "hex({0})", "timestamp": "CAST({0} AS STRING)"}
+"""How SQL writes these; all others (structs, lists, maps) as JSON."""
+COOKBOOK = (ROOT / "docs" / "cookbook.md").read_text(encoding="utf-8")
 
 
 def shell_blocks(text: str) -> list[str]:
@@ -152,6 +158,8 @@ def test_texts_views_and_review(checkout: Path, texts: str) -> None:
     assert sorted(products.product_id) == sorted(status.product_id.dropna().unique())
     assert {len(vector) for vector in products.embedding if vector is not None} == {384}
     similar = read(checkout, "similar_products")
+    (shown,) = re.findall(r"product_id = '(\w+)'", COOKBOOK)
+    assert shown in set(similar.product_id), "the cookbook asks of a product that is there"
     assert set(similar.product_id) <= set(products.product_id) and len(similar) > len(products)
     assert "accepted_values" in (checkout / "catalog" / "schema.yml").read_text(encoding="utf-8")
     assert (checkout / "catalog" / "review" / "instances.json").is_file()
@@ -205,19 +213,31 @@ def test_a_stock_client_over_jdbcs_protocol(
 ) -> None:
     from pyhive import hive
 
+    output = parse_output(str(checkout / "catalog" / "tags"))
+    create_views(spark, output, garments_of(spark, output), Publication(temporary=True))
+    frames = {name: read_table(spark, output.table(name)) for name in KEYS}
+    frames["product_attributes"] = spark.table("product_attributes")
     with hive.connect("127.0.0.1", server) as connection, connection.cursor() as cursor:
-        for table, key in KEYS.items():
-            frame = spark.read.format("delta").load(str(checkout / "catalog" / "tags" / table))
-            columns = [f.name for f in frame.schema if f.dataType.simpleString() in PLAIN]
-            cursor.execute(f"SELECT {', '.join(columns)} FROM {table}")
-            found = [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
-            wanted = [row.asDict() for row in frame.select(*columns).collect()]
+        for name, frame in frames.items():
+            kinds = {f.name: f.dataType.simpleString() for f in frame.schema}
+            values = [written(column, kind) for column, kind in kinds.items()]
+            cursor.execute(f"SELECT {', '.join(values)} FROM {name}")
+            found = [dict(zip(kinds, row, strict=True)) for row in cursor.fetchall()]
+            wanted = [row.asDict() for row in frame.selectExpr(*values).collect()]
+            assert wanted, "an empty table would prove nothing"
             # The server writes single floats as text, shortest of all that mean the same.
-            single = [f.name for f in frame.schema if f.dataType.simpleString() == "float"]
-            assert digests(found, key, single) == digests(wanted, key, single), table
-        cursor.execute("SELECT count(*), count(wash) FROM product_attributes")
-        ((products, _),) = cursor.fetchall()
-    assert products == read(checkout, "image_status").product_id.nunique()
+            single = [column for column, kind in kinds.items() if kind == "float"]
+            key = KEYS.get(name, "product_id")
+            assert digests(found, key, single) == digests(wanted, key, single), name
+    products = read(checkout, "image_status").product_id.nunique()
+    assert frames["product_attributes"].count() == products
+
+
+def written(column: str, kind: str) -> str:
+    """The column in SQL, as text where clients have no values of its type."""
+    if kind in PLAIN:
+        return column
+    return f"{AS_TEXT.get(kind, 'to_json({0})').format(column)} AS {column}"
 
 
 def own_annotations(form: str) -> str:

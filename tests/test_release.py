@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built from what git would carry, so that no leftover of this folder gets in."""
+    """Built as `python -m build` does, from an sdist, and that from what git would carry."""
     folder = tmp_path_factory.mktemp("release")
     source = folder / "source"
     names = subprocess.run(
@@ -33,9 +33,13 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if (ROOT / name).is_file():
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             (source / name).write_bytes((ROOT / name).read_bytes())
+    make_sdist = "import sys; from setuptools import build_meta as b; b.build_sdist(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", make_sdist, str(folder)], cwd=source, check=True,
+                   stdout=subprocess.DEVNULL)  # fmt: skip
+    (sdist,) = folder.glob("*.tar.gz")
     subprocess.run(
         [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation",
-         "--disable-pip-version-check", "--wheel-dir", str(folder), str(source)], check=True,
+         "--disable-pip-version-check", "--wheel-dir", str(folder), str(sdist)], check=True,
     )  # fmt: skip
     (built,) = folder.glob("*.whl")
     return built
@@ -54,6 +58,11 @@ def test_the_wheel_has_jobs_configuration_bundle_and_licences(wheel: Path) -> No
     for name in ("LICENSE", "THIRD_PARTY_NOTICES.md"):
         assert any(entry.endswith(f".dist-info/licenses/{name}") for entry in names), name
     assert not [name for name in names if name.startswith(("tests", "benchmarks", "scripts"))]
+
+
+def test_the_changelog_knows_this_version() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.search(rf"^## {re.escape(__version__)}\b", text, re.MULTILINE)
 
 
 def test_the_command_runs_jobs_outside_the_checkout(wheel: Path, tmp_path: Path) -> None:

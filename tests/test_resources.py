@@ -53,7 +53,9 @@ def test_a_share_takes_executors_that_have_gpus_and_stay() -> None:
     ("conf", "task_gpus", "share"),
     [({}, 0, 1.0), ({"spark.task.resource.gpu.amount": "0.125"}, 0, 0.125),
      ({"spark.task.resource.gpu.amount": "2"}, 0, 1.0),
-     ({"spark.task.resource.gpu.amount": "0.125"}, 0.25, 0.25)],
+     ({"spark.task.resource.gpu.amount": "0.125"}, 0.25, 0.25),
+     ({"spark.task.resource.gpu.amount": "0.125",
+       "spark.executor.resource.gpu.amount": "2"}, 0, 0.0625)],
 )  # fmt: skip
 def test_a_task_may_take_its_share_of_a_gpus_memory(
     conf: dict[str, str], task_gpus: float, share: float
@@ -72,6 +74,16 @@ def test_tasks_get_their_share_of_the_executors_there_are(spark: SparkSession) -
     assert profile is not None and profile.executorResources == {}
     tasks = {name: request.amount for name, request in profile.taskResources.items()}
     assert tasks == {"cpus": 2.0, "gpu": 0.125}
+
+
+def test_a_profile_for_cores_keeps_the_applications_gpus(spark: SparkSession) -> None:
+    conf = {"spark.master": "yarn", "spark.executor.resource.gpu.amount": "1",
+            "spark.task.resource.gpu.amount": "0.25"}  # fmt: skip
+    session: Any = SimpleNamespace(sparkContext=SimpleNamespace(getConf=lambda: conf))
+    profile = pixel_profile(session, Stage(task_cpus=2))
+    assert profile is not None
+    tasks = {name: request.amount for name, request in profile.taskResources.items()}
+    assert tasks == {"cpus": 2.0, "gpu": 0.25}
 
 
 def test_executors_are_asked_for_in_full(spark: SparkSession) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from pyspark.sql import SparkSession
 from jeans_udf import tables
 from jeans_udf.config import TaggingConfig
 from jeans_udf.errors import TableError
-from jeans_udf.run_log import recorded
+from jeans_udf.run_log import library_versions, recorded
 from jeans_udf.runs import Run, Tally
 from jeans_udf.schemas import TAGGING_RUNS
 from jeans_udf.table_names import parse_table
@@ -23,6 +24,18 @@ def a_run(run_id: str = "r1", rejected: int = 0, budget: float = 0.2) -> Run:
     reasons = Counter(empty=rejected) if rejected else Counter()
     run.add(Tally(10, 12, +statuses, reasons, Counter(detect=2.5)), seconds=4.0)
     return run
+
+
+def test_versions_are_of_what_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def version(name: str) -> str:
+        if name == "openvino":
+            raise metadata.PackageNotFoundError(name)
+        return f"{name} 1"
+
+    monkeypatch.setattr(metadata, "version", version)
+    versions = library_versions()
+    assert versions["onnxruntime"] == "onnxruntime 1" and versions["torch"] == "torch 1"
+    assert "openvino" not in versions
 
 
 @pytest.mark.parametrize(

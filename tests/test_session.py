@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -21,6 +22,23 @@ def test_settings_reach_spark(spark: SparkSession) -> None:
     assert spark.conf.get("spark.sql.session.timeZone") == "UTC"
     assert spark.conf.get("spark.sql.shuffle.partitions") == "2"
     assert spark.sparkContext.uiWebUrl is None
+
+
+LOGGING = """
+from jeans_udf.session import build_session
+spark = build_session("a-job", master="local[1]")
+assert spark.sparkContext.getLocalProperty("spark.job.description") == "a-job"
+spark.sparkContext.setLocalProperty("mdc.run_id", "run-42")
+spark.sparkContext.parallelize([0], 1).map(lambda x: 1 // x).collect()
+"""
+
+
+def test_spark_is_told_the_job_and_a_tasks_lines_name_the_run() -> None:
+    done = subprocess.run([sys.executable, "-c", LOGGING], capture_output=True, text=True,
+                          timeout=120, check=False)  # fmt: skip
+    assert "ZeroDivisionError" in done.stderr and "AssertionError" not in done.stderr
+    assert re.search(r"ERROR Executor: \[run run-42\] Exception in task 0.0", done.stderr)
+    assert re.search(r"ERROR TaskSetManager: Task 0", done.stderr), "the driver's, without"
 
 
 def test_delta_table_with_change_feed_round_trips(spark: SparkSession, tmp_path: Path) -> None:

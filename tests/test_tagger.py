@@ -299,4 +299,5 @@ def test_batches_on_a_gpu_are_powers_of_two(tagger: Tagger, kind: str, count: in
     other = copy.copy(tagger)
     other.device, other.batch_pixels = torch.device(kind), 40 * 448 * 352 + 1
     assert other.images_at_once((448, 352)) == count
+    assert other.images_at_once((448 * 2, 352 * 3)) == 6, "filled up to eight either way"
     assert other.images_at_once((4480, 3520)) == 1

@@ -56,6 +56,8 @@ def test_the_shipped_vocabulary_is_the_designs() -> None:
         (lambda v: v["groups"].update(score=v["groups"]["wash"]), "no column of garments"),
         (lambda v: v["groups"].update(crop=v["groups"]["wash"]), "no column of garments or its"),
         (lambda v: v["groups"].update(all=v["groups"]["wash"]), "no column of garments"),
+        (lambda v: v["groups"].update(title=v["groups"]["wash"]), "group 'title': wanted a name"),
+        (lambda v: v["groups"].update(description=v["groups"]["wash"]), "no column of garments"),
         (lambda v: v.update(groups={}), "at least one group"),
         (lambda v: v["groups"]["wash"].update(labels=[True]), "got True .of on, off.*in quotes"),
         (lambda v: v["groups"]["wash"].update(labels=[None]), "got None, wanted a name"),

@@ -80,8 +80,13 @@ def run(options: argparse.Namespace) -> int:
     shutil.rmtree(runs, ignore_errors=True)
     rows = [_local(runs / "local", source, packed, images)]
     for name in options.cases:
-        rows.append(_on_cluster(runs / name, source, packed, images, FAULTS[name]))
-        rows[-1]["difference"] = _difference(rows[-1], FAULTS[name], runs, name)
+        try:
+            rows.append(_on_cluster(runs / name, source, packed, images, FAULTS[name]))
+            rows[-1]["difference"] = _difference(rows[-1], FAULTS[name], runs, name)
+        except JeansError as error:  # the other cases are still worth something
+            outcome = Outcome(EXIT_FAILED, 0.0)
+            rows.append(_row(FAULTS[name].title, outcome, runs / name, images))
+            rows[-1]["difference"] = str(error)
         if rows[-1]["difference"] is None:
             # Each executor has unpacked the environment, several gigabytes.
             shutil.rmtree(runs / name / "cluster")

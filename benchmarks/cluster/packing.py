@@ -181,8 +181,10 @@ def _installed() -> float:
 
 def _digest() -> str:
     found = hashlib.sha256()
-    files = [*sorted((REPOSITORY / "jeans_udf").rglob("*")), REPOSITORY / "requirements.lock",
-             REPOSITORY / "setup.py", Path(__file__)]  # fmt: skip
+    folders = ("jeans_udf", "jobs", "conf")
+    files = [file for name in folders for file in sorted((REPOSITORY / name).rglob("*"))]
+    files += [REPOSITORY / name for name in ("requirements.lock", "setup.py", "MANIFEST.in")]
+    files.append(Path(__file__))
     for file in files:
         if file.is_file() and "__pycache__" not in file.parts:
             found.update(str(file).encode() + file.read_bytes())

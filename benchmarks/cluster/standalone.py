@@ -48,7 +48,11 @@ class StandaloneCluster:
             "master", f"{CLASSES}.master.Master", "--host", HOST, "--port", str(self.port),
             "--webui-port", str(self.page), SPARK_MASTER_OPTS=options,
         )  # fmt: skip
-        self._wait("the master", lambda: bool(self.state()))
+        try:
+            self._wait("the master", lambda: bool(self.state()))
+        except RuntimeError:
+            _kill(self.master)
+            raise
         return self
 
     def __exit__(

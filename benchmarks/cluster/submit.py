@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tarfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -33,6 +34,28 @@ class Outcome:
     """What was done to it, and when."""
     events: Counter[str] = field(default_factory=Counter)
     """Of the event log: executors added and removed, tasks ended, failed, speculative."""
+
+
+class Disturbance(threading.Thread):
+    """Does something to a run while it goes on; a run that ends before is not waited for."""
+
+    def __init__(self, disturb: Callable[[Path], str] | None, staging: Path) -> None:
+        super().__init__(daemon=True)
+        self.disturb, self.staging = disturb, staging
+        self.happened = ""
+
+    def run(self) -> None:
+        if self.disturb is not None:
+            self.happened = "the run ended before anything was done to it"
+            try:
+                self.happened = self.disturb(self.staging)
+            except JeansError as error:
+                self.happened = str(error)
+
+    def told(self) -> str:
+        """What was done, and when."""
+        self.join(5)
+        return self.happened
 
 
 def submit(
@@ -63,17 +86,18 @@ def submit(
     command += [str(REPOSITORY / "jobs" / "tag_catalog.py"), "--source", f"{source}/",
                 "--output", f"{folder}/tags/", *arguments]  # fmt: skip
     begin = time.monotonic()
+    disturbance = Disturbance(disturb, folder / "tags" / "_staging")
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, env=_environment())
+        disturbance.start()
         try:
-            happened = disturb(folder / "tags" / "_staging") if disturb is not None else ""
             code = process.wait(LONGEST_RUN)
         except subprocess.TimeoutExpired:
             end = (folder / "log").read_text(errors="replace")[-3000:]
             raise JeansError(f"{folder}: no end after {LONGEST_RUN:.0f} s\n{end}") from None
         finally:
             process.kill()
-    return Outcome(code, time.monotonic() - begin, happened, read_events(events))
+    return Outcome(code, time.monotonic() - begin, disturbance.told(), read_events(events))
 
 
 def cluster_settings(packed: Packed) -> dict[str, str]:

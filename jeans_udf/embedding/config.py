@@ -14,7 +14,8 @@ from jeans_udf.models.text_reading import Reading, TokenVectors
 PACKAGED = "packaged"
 """The encoder that comes as a package: all-MiniLM-L6-v2, of BERT's architecture, 384 numbers."""
 
-TEMPLATE = "{title} {description} {category} {wash} {fit} {length} {details}"
+TEMPLATE = "{title} {category} {wash} {fit} {length} {details} {description}"
+"""What was seen before the description: a long one is cut at max_tokens."""
 
 
 class EmbeddingConfig(Section):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from pathlib import Path
 
 import torch
 from pyspark import TaskContext
+from safetensors import SafetensorError, safe_open
 
 from jeans_udf.embedding.config import PACKAGED, EmbeddingConfig
 from jeans_udf.errors import ConfigError
@@ -15,6 +17,39 @@ from jeans_udf.models.embedder import Embedder
 
 FILES = ("config.json", "*.safetensors", "tokenizer*.json", "vocab.txt", "special_tokens_map.json")
 """What decides an encoder's answers. Nothing else of a hub's model is fetched."""
+TOKENIZERS = ("tokenizer.json", "vocab.txt")
+"""Files of which one makes a tokenizer."""
+
+_ANEW = "copy or fetch it again, or write it anew with save_pretrained"
+
+
+def check_encoder(folder: str) -> None:
+    """Raise `ConfigError` for a folder that cannot be an encoder, by a look at its files' heads.
+
+    An executor that cannot open it fails as a task: a long trace, after Spark has started.
+    """
+    config = Path(folder) / "config.json"
+    try:
+        settings = json.loads(config.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"encoder {folder}: config.json: {error.strerror}; {_ANEW}") from None
+    except (ValueError, RecursionError):
+        raise ConfigError(f"encoder {folder}: config.json: not valid JSON; {_ANEW}") from None
+    if not isinstance(settings, dict) or "model_type" not in settings:
+        raise ConfigError(f"encoder {folder}: config.json: names no model_type; {_ANEW}")
+    if not any((Path(folder) / name).is_file() for name in TOKENIZERS):
+        raise ConfigError(
+            f"encoder {folder}: holds no tokenizer, wanted {' or '.join(TOKENIZERS)}; write it "
+            "there with the tokenizer's save_pretrained"
+        )
+    for weights in sorted(Path(folder).glob("*.safetensors")):
+        try:
+            with safe_open(weights, framework="pt"):
+                pass
+        except (SafetensorError, OSError) as error:
+            raise ConfigError(
+                f"encoder {folder}: {weights.name}: cannot be read: {str(error)[:200]}; {_ANEW}"
+            ) from None
 
 
 def encoder_digest(folder: str) -> str:
@@ -57,8 +92,11 @@ def local_folder(encoder: str, allow_hub: bool = False) -> str:
         ) from None
 
 
-def open_embedder(config: EmbeddingConfig, digest: str) -> Embedder:
-    """The encoder in an executor's Python worker; raises `ConfigError` if it is another one."""
+def open_embedder(config: EmbeddingConfig, digest: str, gpu: str | None = None) -> Embedder:
+    """The encoder in an executor's Python worker, on the GPU of this address or on the CPU.
+
+    Raises `ConfigError` if it is another one than on the driver.
+    """
     folder = local_folder(config.encoder, config.allow_hub)
     found = encoder_digest(folder)
     if found != digest:
@@ -68,12 +106,9 @@ def open_embedder(config: EmbeddingConfig, digest: str) -> Embedder:
         )
     context = TaskContext.get()
     torch.set_num_threads(context.cpus() if context else os.cpu_count() or 1)
-    given = context.resources().get("gpu") if context is not None else None
-    # Never CUDA because it is there: on a cluster only what Spark has given to this task.
-    device = torch.device(f"cuda:{given.addresses[0]}" if given else "cpu")
     return Embedder(
         folder,
-        device,
+        torch.device("cpu" if gpu is None else f"cuda:{gpu}"),
         reading=config.reading,
         token_vectors=config.token_vectors,
         tokens_per_batch=config.tokens_per_batch,

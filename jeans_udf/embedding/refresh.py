@@ -7,6 +7,8 @@ A text that has a vector of the same encoder, whichever product it stood for, is
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -18,6 +20,8 @@ from jeans_udf.conflicts import retry_conflicts
 from jeans_udf.embedding.config import EmbeddingConfig
 from jeans_udf.embedding.similar import similar_products
 from jeans_udf.embedding.vectors import embed_texts
+from jeans_udf.errors import BusyError
+from jeans_udf.lease import Heartbeat, holder
 from jeans_udf.schemas import PRODUCT_EMBEDDINGS, PRODUCT_TOKEN_EMBEDDINGS, SIMILAR_PRODUCTS
 from jeans_udf.table_names import Output, Table
 
@@ -26,6 +30,9 @@ SMALL_TASK = 512
 
 FEW_ROWS = {"spark.sql.parquet.columnarReaderBatchSize": "64"}
 """A row of staged texts holds the vectors of all its tokens, up to 4 MB."""
+
+NAME = "embed_products"
+"""The lease's, the same for every run: one at a time."""
 
 OURS = "the table is written by embed_products.py alone; give another --output"
 
@@ -54,14 +61,49 @@ def refresh_embeddings(
     *,
     with_similar: bool = True,
 ) -> Embedded:
-    """Bring the tables up to ``products`` (`texts.product_texts`); ``digest`` is the encoder's."""
+    """Bring the tables up to ``products`` (`texts.product_texts`); ``digest`` is the encoder's.
+
+    Raises `BusyError`, with nothing done, when another embedding run is at work on the output.
+    """
+    # A folder of this job's own, its lease in it: a tagging run clears its staging while this one
+    # may be at work, and neither waits for the other.
+    work = f"{tables.work_folder(spark, output)}/_embedding"
+    with _alone(spark, work):
+        return _refresh(
+            spark, products, output, config, digest, run_id, f"{work}/staged",
+            with_similar=with_similar,
+        )  # fmt: skip
+
+
+@contextmanager
+def _alone(spark: SparkSession, work: str) -> Iterator[None]:
+    """Against a scheduler's second try beside a first that lives; two that start within the same
+    moment are not told apart."""
+    if (who := holder(spark, work, NAME)) is not None:
+        raise BusyError(
+            f"another embed_products.py is at work on this output ({who}), and nothing was done; "
+            "run the same command again when it has ended"
+        )
+    with Heartbeat(spark, work, NAME):
+        yield
+
+
+def _refresh(
+    spark: SparkSession,
+    products: DataFrame,
+    output: Output,
+    config: EmbeddingConfig,
+    digest: str,
+    run_id: str,
+    folder: str,
+    *,
+    with_similar: bool,
+) -> Embedded:
     table = output.table("product_embeddings")
     tables.ensure_table(
         spark, table, PRODUCT_EMBEDDINGS, "One row per product: its text's vector", hint=OURS
     )
     embedder = config.identity(digest)
-    # A folder of this job's own: a tagging run clears its staging while this one may be at work.
-    folder = f"{tables.work_folder(spark, output)}/_embedding"
     folders.delete(spark, folder)
     products = products.persist()
     try:

@@ -88,7 +88,9 @@ def _write_blocks(
             yield pd.DataFrame([(context.partitionId(), keys, packed)], columns=BLOCKS.names)
 
     folders.delete(spark, folder)
-    dealt = texts.repartition(count, "text_sha256").sortWithinPartitions("text_sha256")
+    # By range: numbers are in the texts' order however many blocks there are, and of equal cosines
+    # the smaller number counts.
+    dealt = texts.repartitionByRange(count, "text_sha256").sortWithinPartitions("text_sha256")
     dealt.mapInPandas(pack, BLOCKS).write.parquet(folder)
     return spark.read.schema(BLOCKS).parquet(folder)
 

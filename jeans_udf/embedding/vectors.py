@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
+from pyspark import TaskContext
 from pyspark.sql import DataFrame
 from pyspark.sql import types as T
 
@@ -27,8 +28,8 @@ VECTORS = T.StructType(
 )
 """A distinct text: its vector, null without a token that counts; its tokens, null if not asked."""
 
-_EMBEDDERS: dict[str, Any] = {}
-"""The encoder of this Python worker, by all that decides its answers: opened once."""
+_EMBEDDERS: dict[tuple[str, str, str | None], Any] = {}
+"""This Python worker's encoder, by all that decides its answers and its GPU: opened once."""
 
 SENTENCES, TOKENS = 1024, 64
 """Texts that are embedded at a time: with 4,096 numbers a token, 64 texts of 256 are 268 MB."""
@@ -69,8 +70,14 @@ def _tokens(one: Any) -> list[dict[str, Any]] | None:
 def _embedder(config: EmbeddingConfig, digest: str) -> Any:
     from jeans_udf.embedding.encoders import open_embedder
 
-    key = f"{config.model_dump_json()} {digest}"
+    context = TaskContext.get()
+    given = context.resources().get("gpu") if context is not None else None
+    # Never CUDA because it is there: on a cluster only what Spark has given to this task.
+    gpu = given.addresses[0] if given else None
+    key = (config.model_dump_json(), digest, gpu)
     if key not in _EMBEDDERS:
-        _EMBEDDERS.clear()
-        _EMBEDDERS[key] = open_embedder(config, digest)
+        # Of an executor's several GPUs a worker may meet each in turn: all stay open.
+        for other in [other for other in _EMBEDDERS if other[:-1] != key[:-1]]:
+            del _EMBEDDERS[other]
+        _EMBEDDERS[key] = open_embedder(config, digest, gpu)
     return _EMBEDDERS[key]

@@ -147,6 +147,7 @@ class Detector:
             given = None
             if self.wants_proposals:
                 given = [_on_canvas(p, c, self.device) for c, p in batch if p is not None]
+                assert len(given) in (0, len(batch)), "proposals for all of a batch, or for none"
                 given = given or _propose(self.proposer, canvases, self.device)
             found = self._rcnn(canvases, given)
         else:

@@ -46,7 +46,7 @@ class Exported:
     corrected: int = 0
     without_mask: int = 0
     ignored: int = 0
-    """Rows of attribute_overrides that make no sense; the view ignored_overrides has them."""
+    """Rows of attribute_overrides that correct nothing; the view ignored_overrides has them."""
     changed: list[str] = field(default_factory=list)
     """Images whose bytes are others now than when they were tagged, or are gone."""
 
@@ -200,9 +200,15 @@ def _annotation(
 
 
 def _labels(garment: Row, number: int, name: str, groups: Groups) -> list[str]:
-    single = [garment[group] or "" for group in groups.exclusive]
-    several = [";".join(garment[group] or ()) for group in groups.multiple]
-    return [name, str(number), garment["category"], *single, *several]
+    single = {group: garment[group] or "" for group in groups.exclusive}
+    several = {group: ";".join(garment[group] or ()) for group in groups.multiple}
+    category = garment["category"]
+    # An earlier vocabulary may have let the model say more; the training jobs refuse such rows.
+    values = [
+        value if category in groups.applies_to.get(group, (category,)) else ""
+        for group, value in (single | several).items()
+    ]
+    return [name, str(number), category, *values]
 
 
 def _write_csv(path: Path, header: list[str], rows: list[list[str]]) -> None:

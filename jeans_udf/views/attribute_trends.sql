@@ -8,8 +8,15 @@ CREATE OR REPLACE ${kind}VIEW ${view} (
   `garments` COMMENT 'Garments that the run tagged with the label',
   `share` COMMENT 'Of all garments that the run tagged'
 )
-COMMENT 'How often each label was given, run by run: of what each run tagged, not of the whole catalog'
+COMMENT 'How often each label was given, run by run: of what each run tagged, not of the whole catalog; without runs that failed or were rolled back'
 AS
+-- The runs that jeans_udf/run_log.py calls standing.
+WITH undone AS (
+  SELECT r.run_no AS first_no, u.run_no AS last_no
+  FROM ${tagging_runs} AS u
+  JOIN ${tagging_runs} AS r ON r.run_id = u.restored_run
+  WHERE u.kind = 'rollback' AND u.exit_code = 0
+)
 SELECT
   run_no, run_id, started_at, model_version,
   split_part(label_key, '.', 1) AS attribute,
@@ -21,5 +28,6 @@ FROM (
     run_no, run_id, started_at, model_version, garments AS of_garments,
     explode(label_counts) AS (label_key, label_count)
   FROM ${tagging_runs}
-  WHERE garments > 0
+  LEFT ANTI JOIN undone ON run_no BETWEEN first_no AND last_no
+  WHERE garments > 0 AND exit_code IN (0, 3) AND kind <> 'rollback'
 )

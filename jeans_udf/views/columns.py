@@ -29,7 +29,7 @@ def view_columns(garments: T.StructType) -> Mapping[str, Commented]:
     garment = [(name, about[name]) for name in garments.names if name in about]
     return {
         "reviewed_garments": [*garment, *reviewed],
-        "ignored_overrides": [*overrides, ("reason", "What is wrong with the row")],
+        "ignored_overrides": [*overrides, ("reason", "Why: what is wrong, or not there")],
         "product_attributes": [
             ("product_id", "Key of the product"),
             ("images", "Images of the product"),

@@ -26,7 +26,9 @@ TABLES = {
     "garments": (None, "One row per garment"),
     "garment_crops": (schemas.GARMENT_CROPS, "One cut-out picture per garment"),
     "tagging_runs": (schemas.TAGGING_RUNS, "One row per run of the tagging job"),
+    "image_detections": (schemas.IMAGE_DETECTIONS, "What the detector found, by image"),
     "product_embeddings": (schemas.PRODUCT_EMBEDDINGS, "One row per product: its vector"),
+    "product_token_embeddings": (schemas.PRODUCT_TOKEN_EMBEDDINGS, "One row per token of a text"),
     "similar_products": (schemas.SIMILAR_PRODUCTS, "The nearest products of each"),
     "attribute_overrides": (schemas.ATTRIBUTE_OVERRIDES, "What people corrected"),
 }  # fmt: skip
@@ -45,7 +47,8 @@ def schema_yml(
     """
     unique = {
         "image_status": "image_id", "garments": "garment_id", "garment_crops": "garment_id",
-        "tagging_runs": "run_id", "product_embeddings": "product_id",
+        "tagging_runs": "run_id", "image_detections": "image_id",
+        "product_embeddings": "product_id",
     }  # fmt: skip
     accepted = {("image_status", "status"): STATUSES, ("image_status", "reason"): errors.REASONS,
                 **_labels("garments", garments)}  # fmt: skip

@@ -15,11 +15,13 @@ WITH hashed AS (
 firsts AS (
   SELECT phash, min(image_id) AS image_id FROM hashed GROUP BY phash
 ),
--- Hashes that differ in at most 3 bits agree in at least one of four quarters.
-quarters AS (
-  SELECT image_id, phash, quarter, shiftright(phash, 16 * quarter) & 65535 AS bits
+-- Hashes that differ in at most ${most_bits} bits agree under at least one of these masks.
+masked AS (
+  SELECT image_id, phash, mask, phash & mask AS bits
   FROM firsts
-  LATERAL VIEW explode(array(0, 1, 2, 3)) AS quarter
+  LATERAL VIEW explode(array(
+    ${masks}
+  )) AS mask
 ),
 pairs AS (
   SELECT firsts.image_id, hashed.image_id AS other_image_id, 0 AS distance
@@ -28,8 +30,8 @@ pairs AS (
   UNION ALL
   SELECT DISTINCT
     least(a.image_id, b.image_id), greatest(a.image_id, b.image_id), bit_count(a.phash ^ b.phash)
-  FROM quarters AS a
-  JOIN quarters AS b ON a.quarter = b.quarter AND a.bits = b.bits AND a.phash < b.phash
+  FROM masked AS a
+  JOIN masked AS b ON a.mask = b.mask AND a.bits = b.bits AND a.phash < b.phash
   WHERE bit_count(a.phash ^ b.phash) <= ${most_bits}
 )
 SELECT

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from string import Template
@@ -14,11 +15,11 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from jeans_udf import folders, tables
-from jeans_udf.errors import TableError
+from jeans_udf.errors import JeansError, TableError
 from jeans_udf.table_names import Output, parse_output
 from jeans_udf.views.columns import commented, view_columns
 from jeans_udf.views.fragments import fragments
-from jeans_udf.views.literals import sql_text
+from jeans_udf.views.literals import shared_masks, sql_text
 
 SQL = Path(__file__).parent
 VIEWS = (
@@ -32,8 +33,15 @@ TABLES = (
     "attribute_overrides",
 )  # fmt: skip
 FILE, MARK = "views.sql", "_views"
-MOST_BITS = 3
-"""Of near-duplicates; the quarters in near_duplicate_images.sql find no more."""
+MOST_BITS = 4
+"""Of near-duplicates. As 32 of a hash's bits are set, two mostly differ in an even number: of drawn
+pictures' copies, down to a quarter of the side and to JPEG quality 30, 92 % in 0 or 2 and 99.5 % in
+at most 4; of different ones the nearest in 10."""
+GONE = re.compile(
+    r"\b(?:PATH|TABLE_OR_VIEW|SCHEMA|DELTA_TABLE|DELTA_VERSION)_NOT_FOUND\b|FILE_NOT_EXIST\b"
+    r"|FileNotFoundException\b|DELTA_PATH_DOES_NOT_EXIST\b|BEYOND_DELETED_FILE_RETENTION"
+)
+"""What Spark, Delta and Hadoop say of a table, version or file that is not there any more."""
 
 HEAD = """\
 -- Views on the tables of this directory, for Spark SQL with Delta:
@@ -94,6 +102,7 @@ def view_statements(
         "kind": "TEMPORARY " if unnamed else "",
         "least_confidence": repr(float(publication.least_confidence)),
         "most_bits": str(MOST_BITS),
+        "masks": ", ".join(f"{mask}L" for mask in shared_masks(MOST_BITS)),
         **{name: output.table(name).sql for name in TABLES},
         **{name: f"`{name}`" if unnamed else place.table(name).sql for name in VIEWS},
     }
@@ -184,7 +193,9 @@ def present(spark: SparkSession, before: Before) -> Before | None:
     """The side with its garments' schema; None where it cannot be read any more.
 
     A table, or the files of a version, may be gone, and of a version older than
-    ``delta.deletedFileRetentionDuration`` Delta shows nothing.
+    ``delta.deletedFileRetentionDuration`` Delta shows nothing. `JeansError` where it is something
+    else, as of a storage that does not answer: a side that is told to be gone is not asked for
+    again.
     """
     try:
         versions = before.versions or {}
@@ -194,22 +205,29 @@ def present(spark: SparkSession, before: Before) -> Before | None:
         }
         for frame in frames.values():
             frame.limit(1).collect()
-    except Exception:  # of Delta and of the file system, in many kinds
-        return None
+    except Exception as error:  # of Delta and of the file system, in many kinds
+        if GONE.search(str(error)):
+            return None
+        first = " ".join(str(error).split())[:300]
+        raise JeansError(
+            f"model_diff: its side before, {before.output.text}, cannot be read just now "
+            f"({first}); run this again, or leave that side: publish_views.py --without-diff"
+        ) from error
     return replace(before, garments=frames["garments"].schema)
 
 
-def remembered(spark: SparkSession, output: Output) -> Publication:
+def remembered(spark: SparkSession, output: Output, *, with_side: bool = True) -> Publication:
     """As the views of the output were asked for when they were last published there.
 
-    A side before that is there no more is left out: its view could not be made again.
+    A side before that is there no more is left out: its view could not be made again. So is any
+    other when not ``with_side``, which then need not be readable.
     """
     text = folders.read_text(spark, f"{tables.work_folder(spark, output)}/{MARK}")
     try:
         kept = json.loads(text or "{}")
         least, side = float(kept.get("least_confidence", 0.5)), kept.get("before")
         before = None
-        if side is not None:
+        if side is not None and with_side:
             before = Before(parse_output(side["output"]), side["versions"], side["told"])
             before = present(spark, before)
     except (ValueError, TypeError, AttributeError, KeyError):  # of an earlier version of ours

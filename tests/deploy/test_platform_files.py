@@ -15,7 +15,9 @@ import pytest
 import yaml
 from job_options import ROOT, check_arguments
 
+from jeans_udf.config import TaggingConfig
 from jeans_udf.session import COMMON_SETTINGS, DELTA_SETTINGS
+from jeans_udf.udf import CUDA_BYTES
 
 CONF = ROOT / "conf" / "spark"
 CLUSTERS = ("yarn", "emr", "standalone", "kubernetes")
@@ -76,6 +78,13 @@ def test_parallelism_is_all_cores_of_all_executors(name: str) -> None:
 def test_overhead_is_what_the_comment_reckons(name: str) -> None:
     settings = properties(name)
     wanted = 2.5 * int(settings["spark.executor.cores"]) + 2
+    assert settings["spark.executor.memoryOverhead"] == f"{wanted:.0f}g"
+
+
+def test_overhead_with_a_gpu_holds_what_every_task_may_take() -> None:
+    settings = properties(ADDITION)
+    task = TaggingConfig().isolation.max_memory_bytes + CUDA_BYTES + 250_000_000
+    wanted = int(settings["spark.executor.cores"]) * task / 1e9 + 2
     assert settings["spark.executor.memoryOverhead"] == f"{wanted:.0f}g"
 
 

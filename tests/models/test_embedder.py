@@ -86,6 +86,25 @@ def test_neither_padding_nor_neighbours_change_a_vector() -> None:
         assert _largest_difference(found, alone) < 1e-5
 
 
+@pytest.mark.parametrize("tokens_per_batch", [64, 200, 1000])
+def test_a_batch_is_of_near_lengths_and_holds_so_many_tokens(
+    folder: str, tokens_per_batch: int
+) -> None:
+    embedder = Embedder(folder, torch.device("cpu"), tokens_per_batch=tokens_per_batch)
+    lengths = [*np.random.default_rng(8).integers(2, 100, 300), 128]
+    batches = list(embedder._batches([[0] * length for length in lengths]))
+    assert sorted(place for batch in batches for place in batch) == list(range(301))
+    padded = []
+    for batch in batches:
+        own = [lengths[place] for place in batch]
+        assert len(own) * max(own) <= tokens_per_batch or len(own) == 1
+        # As full as it may be: the next text would have been too many.
+        padded.append((min(own), max(own), len(own)))
+    for (_, longest, texts), (shortest, _, _) in zip(padded, padded[1:], strict=False):
+        assert longest <= shortest
+        assert (texts + 1) * shortest > tokens_per_batch
+
+
 def test_texts_without_tokens(folder: str) -> None:
     reading = Reading(special_tokens=False)
     embedder = Embedder(folder, torch.device("cpu"), reading=reading, token_vectors="sum")

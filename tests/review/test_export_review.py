@@ -20,11 +20,12 @@ from jeans_udf.geometry import encode_rle
 from jeans_udf.images import sha256_hex
 from jeans_udf.labels.dropping import load_labels
 from jeans_udf.review.export import Exported, export, file_name, wanted_images
-from jeans_udf.table_names import Output, parse_output
+from jeans_udf.table_names import Output, parse_output, parse_table
 from jeans_udf.training.coco import read_coco
 from jeans_udf.views.groups import groups_of
-from jeans_udf.views.publishing import Publication, create_views
+from jeans_udf.views.publishing import Publication, create_views, publish_views
 from jeans_udf.vocabulary import parse_vocabulary
+from jobs import export_review
 
 VOCABULARY = parse_vocabulary(
     {"categories": ["jeans", "shorts"], "groups": {
@@ -33,7 +34,8 @@ VOCABULARY = parse_vocabulary(
     }}, "the test",
 )  # fmt: skip
 GARMENTS = schemas.garments_schema(VOCABULARY)
-IMAGES = ("sure", "unsure", "../corrected", "none here", "changed", "no mask", "gone", "relabelled")
+IMAGES = ("sure", "unsure", "../corrected", "none here", "changed", "no mask", "gone", "relabelled",
+          "old shorts")  # fmt: skip
 
 
 def picture(seed: int) -> bytes:
@@ -55,7 +57,8 @@ def output(spark: SparkSession, tmp_path: Path) -> Output:
     counts = encode_rle(mask)["counts"]
     garments = [
         {"garment_id": key, "image_id": key, "product_id": key, "garment_no": 0,
-         "category": "jeans", "score": 0.3 if key in ("unsure", "changed") else 0.9,
+         "category": "shorts" if key == "old shorts" else "jeans",
+         "score": 0.3 if key in ("unsure", "changed", "old shorts") else 0.9,
          "wash": "dark", "wash_score": 0.9, "details": ["cuffed", "raw_hem"], "attributes": [],
          "mask": None if key == "no mask" else (20, 30, counts)}
         for key in IMAGES
@@ -70,6 +73,7 @@ def output(spark: SparkSession, tmp_path: Path) -> Output:
         for key, attribute, labels in (("relabelled", "wash", ["light"]),
                                        ("sure", "wash", ["drak"]),
                                        ("gone", "wash", ["light"]),
+                                       ("of another time", "wash", ["light"]),
                                        ("../corrected", "wash", ["light"]),
                                        ("../corrected", "category", ["shorts"]),
                                        ("none here", "category", ["none"]),
@@ -87,13 +91,15 @@ def output(spark: SparkSession, tmp_path: Path) -> Output:
     return output
 
 
+def pictures() -> list[tuple[str, bytes]]:
+    """What the source holds now."""
+    return [(key, picture(no if key != "changed" else 99)) for no, key in enumerate(IMAGES)
+            if key != "gone"]  # fmt: skip
+
+
 def run(spark: SparkSession, output: Output, folder: Path, limit: int = 100) -> Exported:
     create_views(spark, output, GARMENTS, Publication(temporary=True, least_confidence=0.5))
-    source = spark.createDataFrame(
-        [(key, picture(no if key != "changed" else 99)) for no, key in enumerate(IMAGES)
-         if key != "gone"],
-        "image_id string, image binary",
-    )
+    source = spark.createDataFrame(pictures(), "image_id string, image binary")
     wanted = wanted_images(
         tables.read_table(spark, output.table("image_status")), spark.table("reviewed_garments"),
         spark.table("low_confidence"),
@@ -106,12 +112,12 @@ def run(spark: SparkSession, output: Output, folder: Path, limit: int = 100) -> 
 def test_a_dataset_for_training(spark: SparkSession, output: Output, tmp_path: Path) -> None:
     folder = tmp_path / "review"
     done = run(spark, output, folder)
-    assert (done.photos, done.garments, done.corrected) == (4, 3, 2)
+    assert (done.photos, done.garments, done.corrected) == (5, 4, 2)
     assert (done.without_mask, done.changed) == (1, ["changed", "gone"])
     photos = read_coco(folder / "photos", folder / "instances.json", list(VOCABULARY.categories))
     by_name = {photo.path.name.split("-")[0]: photo for photo in photos}
     # Of "sure" a word was said that makes no sense: nobody corrected it.
-    assert set(by_name) == {"unsure", "corrected", "none_here", "relabelled"}
+    assert set(by_name) == {"unsure", "corrected", "none_here", "relabelled", "old_shorts"}
     assert by_name["none_here"].is_negative
     (mask,) = by_name["corrected"].masks()
     assert mask.sum() == 100 and mask[5:15, 10:20].all()
@@ -123,11 +129,14 @@ def test_a_dataset_for_training(spark: SparkSession, output: Output, tmp_path: P
         "wash": "", "details": "cuffed;raw_hem",
     }  # fmt: skip
     assert rows["relabelled"]["wash"] == "light"
-    # As the training jobs read it: a wash of shorts would have been refused.
-    assert len(load_labels(folder / "attributes.csv", VOCABULARY).rows) == 3
+    # As the training jobs read it: a wash of shorts would have been refused, also one that an
+    # earlier vocabulary has left in the table.
+    assert (rows["old_shorts"]["wash"], rows["old_shorts"]["details"]) == ("", "cuffed;raw_hem")
+    assert len(load_labels(folder / "attributes.csv", VOCABULARY).rows) == 4
     annotations = json.loads((folder / "instances.json").read_text())["annotations"]
     assert {str(one["id"]) for one in annotations} == {r["annotation_id"] for r in rows.values()}
-    assert sorted(one["attributes"]["reviewed"] for one in annotations) == [False, True, True]
+    reviewed = sorted(one["attributes"]["reviewed"] for one in annotations)
+    assert reviewed == [False, False, True, True]
 
 
 def test_what_people_corrected_goes_first(
@@ -135,6 +144,28 @@ def test_what_people_corrected_goes_first(
 ) -> None:
     done = run(spark, output, tmp_path / "review", limit=5)
     assert (done.photos, done.corrected, done.changed) == (3, 2, ["gone"])
+
+
+def test_the_threshold_is_the_published_one(
+    spark: SparkSession, output: Output, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setattr(export_review, "build_session", lambda _: spark)
+    monkeypatch.setattr(export_review, "stop_session", lambda _: None)
+    source = parse_table(f"{tmp_path}/source")
+    frame = spark.createDataFrame(pictures(), "image_id string, image binary")
+    tables.append(frame.selectExpr("image_id", "image_id AS product_id", "image"), source)
+    publish_views(spark, output, GARMENTS, Publication(least_confidence=0.2))
+    given = ["--source", source.text, "--output", output.text]
+    assert export_review.main([*given, "--to", f"{tmp_path}/published"]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("3 photos with 2 garments, 2 of them corrected"), "0.3 is sure enough"
+    assert "left out: photos with 1 garments without a mask" in told
+    assert "default one does" in told, "what to do"
+    assert "not followed: 2 rows of attribute_overrides" in told
+    own = ["--to", f"{tmp_path}/own", "--least-confidence", "0.5"]
+    assert export_review.main([*given, *own]) == 0
+    assert capsys.readouterr().out.startswith("5 photos with 4 garments")
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,11 @@ def garment(key: str, image: str, product: str | None, score: float, **more: Any
             "model_version": "m1"} | more  # fmt: skip
 
 
+def tagging_run(key: str, number: int, garments: int, labels: dict[str, int], **more: Any) -> Row:
+    return {"run_id": key, "run_no": number, "kind": "refresh", "garments": garments,
+            "label_counts": labels, "exit_code": 0} | more  # fmt: skip
+
+
 ROWS: Mapping[str, Sequence[Row]] = {
     "image_status": [
         status("1", "p", 2, "x"), status("2", "p", 1, "y"),
@@ -64,9 +69,17 @@ ROWS: Mapping[str, Sequence[Row]] = {
     "garment_crops": [{"garment_id": "a", "image_id": "1", "crop": b"png", "width": 3,
                        "height": 4}],
     "tagging_runs": [
-        {"run_id": "first", "run_no": 1, "garments": 4, "started_at": moment(1),
-         "label_counts": {"category.jeans": 3, "category.shorts": 1, "wash.dark": 3, "wash.": 1}},
-        {"run_id": "nothing new", "run_no": 2, "garments": 0, "label_counts": {}},
+        tagging_run("first", 1, 4, {"category.jeans": 3, "category.shorts": 1, "wash.dark": 3,
+                                    "wash.": 1}, started_at=moment(1)),
+        tagging_run("nothing new", 2, 0, {}),
+        tagging_run("undone", 3, 2, {"wash.light": 2}),
+        tagging_run("undone as well", 4, 2, {"wash.light": 2}),
+        tagging_run("back", 5, 0, {}, kind="rollback", restored_run="undone"),
+        tagging_run("many rejected", 6, 2, {"wash.dark": 2}, exit_code=3),
+        tagging_run("failed", 7, 2, {"wash.dark": 2}, exit_code=1),
+        tagging_run("failed to go back", 8, 0, {}, kind="rollback", restored_run="first",
+                    exit_code=1),
+        tagging_run("at work", 9, 2, {"wash.dark": 2}, exit_code=None),
     ],
     "image_detections": [
         {"image_id": "1", "image_sha256": "x", "phash": 0b1011},

@@ -36,6 +36,11 @@ def test_descriptions_and_tests() -> None:
     assert status["reason"]["data_tests"] == [
         {"accepted_values": {"arguments": {"values": list(REASONS)}}}
     ]
+    detections = columns(source["tables"], "image_detections")
+    assert detections["image_id"]["data_tests"] == ["not_null", "unique"]
+    tokens = columns(source["tables"], "product_token_embeddings")
+    # A key of two columns: neither is unique by itself.
+    assert tokens["text_sha256"]["data_tests"] == tokens["token_no"]["data_tests"] == ["not_null"]
     assert {view["name"] for view in views["tables"]} == set(VIEWS)
     assert (views["database"], views["schema"]) == ("main", "shop")
     products = columns(views["tables"], "product_attributes")

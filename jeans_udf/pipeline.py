@@ -41,7 +41,7 @@ from jeans_udf.vocabulary import Vocabulary
 
 STREAM_SETTINGS = {
     # Pictures: few rows are many bytes, so what is held at a time is bounded by bytes.
-    "spark.sql.parquet.columnarReaderBatchSize": "512",
+    **tables.PICTURES,
     "spark.sql.execution.arrow.maxRecordsPerBatch": "256",
     "spark.sql.execution.arrow.maxBytesPerBatch": "16m",
     # The crops' row groups too, for whoever reads them.

@@ -267,6 +267,11 @@ def at_once(spark: SparkSession, looks: Sequence[Callable[[], Result]]) -> list[
         return [each.result() for each in begun]
 
 
+PICTURES = {"spark.sql.parquet.columnarReaderBatchSize": "512"}
+"""`settings` under which pictures are read: 4,096 rows, as Spark reads them, are gigabytes of a
+table with large row groups, as somebody else wrote or compacted it."""
+
+
 @contextmanager
 def settings(spark: SparkSession, values: Mapping[str, str]) -> Iterator[None]:
     """Session settings for the length of a block."""

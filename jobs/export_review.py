@@ -94,7 +94,8 @@ def write(options: argparse.Namespace) -> int:
             spark.table("ignored_overrides"),
             options.limit,
         )
-        done = export(images, wanted, groups_of(garments), options.to, config.images)
+        with tables.settings(spark, tables.PICTURES):
+            done = export(images, wanted, groups_of(garments), options.to, config.images)
         done.ignored = spark.table("ignored_overrides").count()
     finally:
         stop_session(spark)

@@ -79,6 +79,7 @@ def serve(options: argparse.Namespace) -> int:
     settings = {f"spark.hadoop.{key}": value for key, value in server.items()}
     # Clients see the names that are made here only in the same session.
     settings["spark.sql.hive.thriftServer.singleSession"] = "true"
+    settings |= tables.PICTURES
     over = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: over.set())

@@ -24,7 +24,7 @@ from jeans_udf.report.queries import example_queries
 from jeans_udf.report.samples import AnyCard, Frames, make_cards, sample_images
 from jeans_udf.sources import open_source
 from jeans_udf.table_names import Output, Table
-from jeans_udf.tables import read_table, require_table, table_exists
+from jeans_udf.tables import PICTURES, read_table, require_table, settings, table_exists
 from jeans_udf.views.groups import groups_of
 from jeans_udf.views.publishing import reviewed_garments
 
@@ -69,6 +69,13 @@ def read_report(
     spark: SparkSession, source: Table, output: Output, limits: ImageLimits, options: ReportOptions
 ) -> Report:
     """Collect the counts and the sample; every query is bounded."""
+    with settings(spark, PICTURES):
+        return _read(spark, source, output, limits, options)
+
+
+def _read(
+    spark: SparkSession, source: Table, output: Output, limits: ImageLimits, options: ReportOptions
+) -> Report:
     frames = open_frames(spark, source, output)
     quality = None
     if options.truth is not None:

@@ -24,6 +24,7 @@ from report_pages import (
 from jeans_udf.config import ImageLimits
 from jeans_udf.errors import ConfigError, TableError
 from jeans_udf.png import encode_png_rgba
+from jeans_udf.report import read as read_module
 from jeans_udf.report.data import Report
 from jeans_udf.report.page import render_page
 from jeans_udf.report.quality import vocabulary_of
@@ -38,6 +39,7 @@ from jeans_udf.schemas import (
 )
 from jeans_udf.schemas import garments_schema as schema_of_garments
 from jeans_udf.table_names import parse_output, parse_table
+from jeans_udf.tables import PICTURES
 from jeans_udf.vocabulary import load_vocabulary
 
 
@@ -112,6 +114,23 @@ def test_tables_become_a_page(read: Callable[..., Report]) -> None:
     assert report.rejected.total == 5 and report.blank.cards[0].image_id == "P4/a.png"
     text = Page(render_page(report)).text
     assert "4 of 5 shown" in text and "all 3 shown" in text
+
+
+def test_pictures_are_read_a_few_rows_at_a_time(
+    spark: SparkSession, read: Callable[..., Report], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, make = [], read_module.make_cards
+    (name,) = PICTURES
+
+    def watched(*args: Any) -> Any:
+        seen.append(spark.conf.get(name))
+        return make(*args)
+
+    monkeypatch.setattr(read_module, "make_cards", watched)
+    before = spark.conf.get(name)
+    read(samples=1)
+    # 4,096 rows of 130 kB, Spark's own, are half a gigabyte.
+    assert seen == ["512"] and spark.conf.get(name) == before == "4096"
 
 
 def test_a_smaller_sample_is_part_of_a_larger_one(read: Callable[..., Report]) -> None:

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+# Before 4.4 Delta's package raised the errors below only where this had been imported.
+import delta.exceptions.captured  # noqa: F401
 from delta.exceptions import (
     ConcurrentAppendException,
     ConcurrentDeleteDeleteException,

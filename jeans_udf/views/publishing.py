@@ -40,6 +40,7 @@ at most 4; of different ones the nearest in 10."""
 GONE = re.compile(
     r"\b(?:PATH|TABLE_OR_VIEW|SCHEMA|DELTA_TABLE|DELTA_VERSION)_NOT_FOUND\b|FILE_NOT_EXIST\b"
     r"|FileNotFoundException\b|DELTA_PATH_DOES_NOT_EXIST\b|BEYOND_DELETED_FILE_RETENTION"
+    r"|Cannot time travel Delta table to version"  # Delta 4.0, without a code
 )
 """What Spark, Delta and Hadoop say of a table, version or file that is not there any more."""
 

@@ -16,9 +16,9 @@ from typing import Literal
 
 from jeans_udf.bundle import open_bundle
 from jeans_udf.config import TaggingConfig
+from jeans_udf.devices import BATCHES, CUDA_BYTES, drives_gpu, task_device
 from jeans_udf.engines.registry import PREFERRED, check_engine
 from jeans_udf.errors import UsageError
-from jeans_udf.udf import CUDA_BYTES, drives_gpu
 
 State = Literal["fine", "note", "wrong"]
 
@@ -155,13 +155,10 @@ def _driver() -> str | None:
 
 def _pass(config: TaggingConfig) -> list[Finding]:
     """What a task of the pass over the pixels would do here."""
-    from jeans_udf.isolation.models import task_device
-    from jeans_udf.tagger import BATCHES
-
     try:
         device = task_device(config.device.kind, None)
-    except RuntimeError:
-        return []  # said under GPU
+    except (ImportError, RuntimeError):
+        return []  # said of torch, and under GPU
     pixels, crops = BATCHES[device.partition(":")[0]]
     found = (
         f"on {device}, {config.device.threads or 'as many'} threads"

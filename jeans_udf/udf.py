@@ -15,6 +15,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import types as T
 
 from jeans_udf.config import TaggingConfig
+from jeans_udf.devices import CUDA_BYTES, drives_gpu
 from jeans_udf.isolation.lost import lost_row, sound_image
 from jeans_udf.isolation.models import open_tagger
 from jeans_udf.isolation.supervisor import Supervisor
@@ -28,13 +29,6 @@ OUTPUT_BYTES = 32_000_000
 
 OUTPUT_SECONDS = 20.0
 """Longest wait for a frame to fill: Spark takes a silent worker for a hanging one."""
-
-CUDA_BYTES = 2_500_000_000
-"""Allowed on a GPU besides isolation.max_memory_bytes: CUDA's libraries and context, in the host's
-memory. Of the same photos a process took 3.1 GB with an H100, 1.3 GB without one."""
-
-NVIDIA_DRIVER = "/dev/nvidiactl"
-"""There where a process may talk to NVIDIA's driver."""
 
 _SUPERVISORS: dict[tuple[tuple[str, ...], str, str, int, str | None], Supervisor] = {}
 """The process with this Python worker's models, by all that decides its answers: opened once."""
@@ -102,16 +96,6 @@ def _supervisor(
             sound_image(),
         )
     return _SUPERVISORS[key]
-
-
-def drives_gpu(kind: str, gpu: str | None) -> bool:
-    """Whether a task's models run on a GPU, as far as that can be told without loading torch.
-
-    ``gpu`` is the address that Spark gave the task, if any.
-    """
-    if kind == "auto" and gpu is None:
-        return os.path.exists(NVIDIA_DRIVER)
-    return kind != "cpu"
 
 
 def _source_images(frames: Iterable[pd.DataFrame]) -> Iterator[SourceImage]:

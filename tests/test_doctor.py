@@ -33,6 +33,22 @@ def test_a_machine_that_is_set_up() -> None:
         assert word in done.stdout, word
 
 
+BARE = """
+import sys
+from unittest import mock
+with mock.patch.dict(sys.modules, dict.fromkeys(("pandas", "pyspark", "torch", "detectron2"))):
+    from jeans_udf import doctor
+    from jeans_udf.config import TaggingConfig
+    print(len(doctor._pass(TaggingConfig())), len(doctor._memory(TaggingConfig())))
+"""
+
+
+def test_it_looks_at_a_machine_that_lacks_the_libraries() -> None:
+    done = subprocess.run([sys.executable, "-c", BARE], cwd=ROOT, capture_output=True, text=True,
+                          timeout=60)  # fmt: skip
+    assert done.returncode == 0 and done.stdout.split() == ["0", "1"], done.stderr
+
+
 def test_no_java(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     java = by_name(examine(TaggingConfig()))["Java"]

@@ -15,7 +15,7 @@ import torch
 from benchmarks.side_by_side.outcome import garment
 from benchmarks.side_by_side.workload import Workload
 from jeans_udf.ahead import Decoded
-from jeans_udf.isolation.models import task_device
+from jeans_udf.devices import task_device
 from jeans_udf.rows import Found, tagged_row
 from jeans_udf.source_image import SourceImage
 from jeans_udf.tagger import Tagger

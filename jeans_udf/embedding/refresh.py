@@ -68,11 +68,38 @@ def refresh_embeddings(
     # A folder of this job's own, its lease in it: a tagging run clears its staging while this one
     # may be at work, and neither waits for the other.
     work = f"{tables.work_folder(spark, output)}/_embedding"
+    folder = f"{work}/staged"
     with _alone(spark, work):
-        return _refresh(
-            spark, products, output, config, digest, run_id, f"{work}/staged",
-            with_similar=with_similar,
-        )  # fmt: skip
+        table = output.table("product_embeddings")
+        tables.ensure_table(
+            spark, table, PRODUCT_EMBEDDINGS, "One row per product: its text's vector", hint=OURS
+        )
+        embedder = config.identity(digest)
+        folders.delete(spark, folder)
+        products = products.persist()
+        try:
+            stored = tables.read_table(spark, table)
+            known = stored.where(F.col("embedder") == embedder).where("embedding IS NOT NULL")
+            texts = products.where("text <> ''").select("text_sha256", "text").distinct()
+            wanted = texts.join(known.select("text_sha256"), "text_sha256", "left_anti")
+            if config.token_vectors != "none":
+                wanted = wanted.unionByName(_without_tokens(spark, output, texts, config, embedder))
+                wanted = wanted.distinct()
+            new = _embed(spark, wanted, config, digest, f"{folder}/vectors")
+            changed, deleted = _commit(spark, table, products, stored, known, new, embedder, run_id)
+            if config.token_vectors != "none":
+                with tables.settings(spark, FEW_ROWS):
+                    _commit_tokens(spark, output, texts, new, config, embedder, run_id)
+            similar = None
+            if with_similar:
+                similar = _refresh_similar(
+                    spark, output, config, f"{folder}/similar", changed=bool(changed or deleted)
+                )
+            return Embedded(products.count(), texts.count(), new.count(), changed, deleted, similar,
+                            embedder)  # fmt: skip
+        finally:
+            products.unpersist()
+            folders.delete(spark, folder)
 
 
 @contextmanager
@@ -86,49 +113,6 @@ def _alone(spark: SparkSession, work: str) -> Iterator[None]:
         )
     with Heartbeat(spark, work, NAME):
         yield
-
-
-def _refresh(
-    spark: SparkSession,
-    products: DataFrame,
-    output: Output,
-    config: EmbeddingConfig,
-    digest: str,
-    run_id: str,
-    folder: str,
-    *,
-    with_similar: bool,
-) -> Embedded:
-    table = output.table("product_embeddings")
-    tables.ensure_table(
-        spark, table, PRODUCT_EMBEDDINGS, "One row per product: its text's vector", hint=OURS
-    )
-    embedder = config.identity(digest)
-    folders.delete(spark, folder)
-    products = products.persist()
-    try:
-        stored = tables.read_table(spark, table)
-        known = stored.where(F.col("embedder") == embedder).where("embedding IS NOT NULL")
-        texts = products.where("text <> ''").select("text_sha256", "text").distinct()
-        wanted = texts.join(known.select("text_sha256"), "text_sha256", "left_anti")
-        if config.token_vectors != "none":
-            wanted = wanted.unionByName(_without_tokens(spark, output, texts, config, embedder))
-            wanted = wanted.distinct()
-        new = _embed(spark, wanted, config, digest, f"{folder}/vectors")
-        changed, deleted = _commit(spark, table, products, stored, known, new, embedder, run_id)
-        if config.token_vectors != "none":
-            with tables.settings(spark, FEW_ROWS):
-                _commit_tokens(spark, output, texts, new, config, embedder, run_id)
-        similar = None
-        if with_similar:
-            similar = _refresh_similar(
-                spark, output, config, f"{folder}/similar", changed=bool(changed or deleted)
-            )
-        return Embedded(products.count(), texts.count(), new.count(), changed, deleted, similar,
-                        embedder)  # fmt: skip
-    finally:
-        products.unpersist()
-        folders.delete(spark, folder)
 
 
 def _embed(

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from jeans_udf.config import TaggingConfig
+from jeans_udf.devices import memory_fraction, task_device
 from jeans_udf.isolation.child import TagGroup, limit_memory
-
-CONTEXT_BYTES = 800_000_000
-"""What CUDA takes of a GPU for a process beside what torch allocates, which counts in no share:
-0.65 GB for the context alone, 0.74 GB with the pass's kernels (H100, torch 2.11 for CUDA 13)."""
 
 HEADROOM = 2.0
 """The system's limit, over the supervisor's: it counts what the threads' heaps have set aside, too,
@@ -57,36 +54,3 @@ def open_tagger(
     if device.type == "cpu":
         limit_memory(int(HEADROOM * config.isolation.max_memory_bytes))
     return tagger.tag
-
-
-def memory_fraction(share: float, total_bytes: int) -> float:
-    """The part of a GPU's memory that torch may allocate.
-
-    Raises RuntimeError where none is left.
-    """
-    fraction = share - CONTEXT_BYTES / total_bytes
-    if fraction <= 0:
-        raise RuntimeError(
-            f"a share of {share:g} of a GPU with {total_bytes / 1e9:.0f} GB is less than CUDA "
-            "itself takes; give tasks more of it (spark.task.resource.gpu.amount)"
-        )
-    return fraction
-
-
-def task_device(kind: str, gpu: str | None) -> str:
-    """``cpu`` or ``cuda:N``: the GPU that Spark gave the task, else a visible one, else the CPU.
-
-    Raises RuntimeError when ``kind`` is cuda and there is none.
-    """
-    import torch
-
-    if kind == "cpu":
-        return "cpu"
-    if torch.cuda.is_available():
-        return f"cuda:{gpu or 0}"
-    if kind == "cuda":
-        raise RuntimeError(
-            "device.kind=cuda, but torch sees no GPU in this task; set "
-            "spark.task.resource.gpu.amount and the executor's, or use device.kind=auto"
-        )
-    return "cpu"

@@ -16,8 +16,8 @@ import yaml
 from job_options import ROOT, check_arguments
 
 from jeans_udf.config import TaggingConfig
+from jeans_udf.devices import CUDA_BYTES
 from jeans_udf.session import COMMON_SETTINGS, DELTA_SETTINGS
-from jeans_udf.udf import CUDA_BYTES
 
 CONF = ROOT / "conf" / "spark"
 CLUSTERS = ("yarn", "emr", "standalone", "kubernetes")

@@ -10,11 +10,12 @@ import pytest
 import torch
 from stub_tagger import VOCABULARY
 
-from jeans_udf import udf
+from jeans_udf import devices, udf
 from jeans_udf.bundle import open_bundle
 from jeans_udf.config import TaggingConfig
+from jeans_udf.devices import CONTEXT_BYTES, CUDA_BYTES, memory_fraction, task_device
 from jeans_udf.errors import BundleError
-from jeans_udf.isolation.models import CONTEXT_BYTES, memory_fraction, open_tagger, task_device
+from jeans_udf.isolation.models import open_tagger
 from jeans_udf.schemas import staged_schema
 
 
@@ -45,8 +46,8 @@ def test_a_task_with_a_gpu_may_take_more_of_the_hosts_memory(
     kind: str, gpu: str | None, driver: bool, drives: bool, monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(udf, "NVIDIA_DRIVER", str(tmp_path) if driver else f"{tmp_path}/none")
-    assert udf.drives_gpu(kind, gpu) is drives
+    monkeypatch.setattr(devices, "NVIDIA_DRIVER", str(tmp_path) if driver else f"{tmp_path}/none")
+    assert devices.drives_gpu(kind, gpu) is drives
 
 
 def task_with(monkeypatch: pytest.MonkeyPatch, gpu: str | None, cores: int) -> None:
@@ -71,7 +72,7 @@ def test_a_tasks_models_get_its_gpu_its_cores_and_its_share(
 
     monkeypatch.setattr(udf, "Supervisor", Recorded)
     monkeypatch.setattr(udf, "_SUPERVISORS", {})
-    monkeypatch.setattr(udf, "NVIDIA_DRIVER", "/none")
+    monkeypatch.setattr(devices, "NVIDIA_DRIVER", "/none")
     config, schema = TaggingConfig(), staged_schema(VOCABULARY)
 
     def meet(gpu: str | None, cores: int, config: TaggingConfig = config) -> Any:
@@ -80,7 +81,7 @@ def test_a_tasks_models_get_its_gpu_its_cores_and_its_share(
 
     one = meet("1", 2)
     assert one.args == (("here/",), "abc", config, 2, "1", 0.125)
-    assert one.limits.max_memory_bytes == config.isolation.max_memory_bytes + udf.CUDA_BYTES
+    assert one.limits.max_memory_bytes == config.isolation.max_memory_bytes + CUDA_BYTES
     other = meet("0", 2)
     assert other is not one and not closed, "a worker keeps its models on each GPU that it met"
     assert meet("1", 2) is one and len(made) == 2
